@@ -1,0 +1,9 @@
+// Package queue is the port through which executions are woken, shaped like
+// Amazon SQS standard queues.
+//
+// A message is a hint, never a fact (PROTOCOL: losing, doubling, delaying or
+// reordering messages may cost time, never correctness). Delivery is at least
+// once and unordered. A received message is invisible for its lane's
+// visibility timeout and comes back unless it is acknowledged; after the
+// lane's maximum of receives it moves to the dead-letter lane.
+package queue

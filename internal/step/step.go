@@ -1,0 +1,57 @@
+// Package step makes the calls that steps stand for, one file per step type
+// behind one small interface.
+package step
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/retry"
+)
+
+// Caller makes one attempt of a step. It never panics, returns when ctx ends,
+// and never sends a request twice.
+type Caller interface {
+	Call(ctx context.Context, c Call) Result
+}
+
+// Call is one attempt.
+type Call struct {
+	// Request is the evaluated request object of the step.
+	Request any
+	// Key is the stable idempotency key, <execution>/<step>.
+	Key string
+	// Traceparent is the W3C Trace Context header to send.
+	Traceparent string
+	Attempt     int // 1 for the first
+}
+
+// Result is how an attempt ended. Err nil: it succeeded.
+type Result struct {
+	Output   json.RawMessage // the decoded body as JSON; nil is null
+	Response *Response
+	Err      *Error
+}
+
+// Response is what stands beside the output of a call over HTTP.
+type Response struct {
+	Status  int               `json:"status"`
+	Headers map[string]string `json:"headers,omitempty"` // names lower-cased
+}
+
+// Error is why an attempt failed: a category for machines, a code, a sentence
+// for people that holds no secret and no payload.
+type Error struct {
+	Category retry.Category `json:"category"`
+	Code     string         `json:"code,omitempty"`
+	Message  string         `json:"message"`
+	// RetryAfter is the destination's wish for the delay before the next try;
+	// 0 for none.
+	RetryAfter time.Duration `json:"-"`
+	// Unclear: the request may have reached the destination, so its effect may
+	// have happened.
+	Unclear bool `json:"-"`
+}
+
+func (e *Error) Error() string { return e.Message }
