@@ -1,0 +1,2 @@
+// Package runner is the durable core.
+package runner
