@@ -1,0 +1,232 @@
+package step
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/seed-926d1ba8/stepline/internal/retry"
+)
+
+// result reads the answer to its end, so that the connection can be used again.
+func (h *HTTP) result(ctx context.Context, req *request, res *http.Response) Result {
+	defer res.Body.Close()
+	out := Result{Response: seen(res)}
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		discard(res.Body)
+		out.Err = h.refusal(req, res)
+		return out
+	}
+	if req.method == http.MethodHead {
+		return out
+	}
+	body, err := readBody(res)
+	if err != nil {
+		return Result{Response: out.Response, Err: brokenAnswer(ctx, req, err)}
+	}
+	out.Output, err = decode(res.Header.Get("Content-Type"), body)
+	if err != nil {
+		out.Err = brokenAnswer(ctx, req, err)
+	}
+	return out
+}
+
+// refusal is the error of an answer that is not a success.
+func (h *HTTP) refusal(req *request, res *http.Response) *Error {
+	status := res.StatusCode
+	e := &Error{
+		Category: category(status), Code: strconv.Itoa(status),
+		Message:    req.name() + " answered " + strconv.Itoa(status),
+		RetryAfter: h.retryAfter(res.Header.Get("Retry-After")),
+		// A gateway that lost its upstream does not know what happened there.
+		Unclear: status == http.StatusBadGateway || status == http.StatusGatewayTimeout,
+	}
+	switch {
+	case redirects(status):
+		e.Category = retry.ClientError
+		e.Message += ", a redirect; only a GET or HEAD without a body follows one"
+	case status == http.StatusServiceUnavailable && e.RetryAfter > 0:
+		e.Category = retry.RateLimited
+	}
+	return e
+}
+
+// maxRetryAfter keeps absurd wishes from overflowing; the retry policy has the
+// bound that counts.
+const maxRetryAfter = 365 * 24 * time.Hour
+
+// retryAfter reads seconds or an HTTP date; 0 for none, the past or nonsense.
+func (h *HTTP) retryAfter(s string) time.Duration {
+	if s = strings.TrimSpace(s); s == "" {
+		return 0
+	}
+	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+		return time.Duration(min(n, uint64(maxRetryAfter/time.Second))) * time.Second
+	}
+	at, err := http.ParseTime(s)
+	if err != nil || h.now == nil {
+		return 0
+	}
+	return min(max(at.Sub(h.now()), 0), maxRetryAfter)
+}
+
+// keptHeaders is what expressions can read of an answer's headers. It is short
+// because each step's record holds them, and a record within 1 KB costs one
+// write unit. Set-Cookie is a credential and never kept.
+var keptHeaders = [...]struct{ canonical, name string }{
+	{"Content-Type", "content-type"},
+	{"Etag", "etag"},
+	{"Location", "location"},
+	{"Retry-After", "retry-after"},
+	{"X-Request-Id", "x-request-id"},
+}
+
+// maxKeptHeader is the longest header value kept, in bytes; a longer one is
+// left out, since half a location is worse than none.
+const maxKeptHeader = 512
+
+// seen is what stands beside the output of the call.
+func seen(res *http.Response) *Response {
+	out := &Response{Status: res.StatusCode}
+	for _, k := range keptHeaders {
+		values := res.Header[k.canonical]
+		if len(values) == 0 {
+			continue
+		}
+		v := strings.Join(values, ", ")
+		if len(v) > maxKeptHeader || !utf8.ValidString(v) {
+			continue
+		}
+		if out.Headers == nil {
+			out.Headers = make(map[string]string, 2)
+		}
+		out.Headers[k.name] = v
+	}
+	return out
+}
+
+// What can be wrong with an answer that came whole.
+var (
+	errTooLarge = errors.New("step: answer over the limit")
+	errNotJSON  = errors.New("step: answer is not JSON")
+	errNotGzip  = errors.New("step: answer is not gzip")
+)
+
+// exactly is the largest announced length that is allocated on trust.
+const exactly = 1 << 20
+
+// readBody reads an answer of at most MaxResponse bytes to its end.
+func readBody(res *http.Response) ([]byte, error) {
+	packed := strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip")
+	if n := res.ContentLength; n > MaxResponse {
+		return nil, errTooLarge
+	} else if n >= 0 && n <= exactly && !packed {
+		body := make([]byte, n)
+		_, err := io.ReadFull(res.Body, body) // the last read also meets the end
+		return body, err
+	}
+	if !packed {
+		return readAll(res.Body)
+	}
+	unzip, err := gzip.NewReader(res.Body)
+	if err != nil {
+		return nil, gzipFault(err)
+	}
+	body, err := readAll(unzip)
+	if err != nil {
+		return nil, gzipFault(err)
+	}
+	discard(res.Body)
+	return body, nil
+}
+
+// gzipFault tells bad compression from a broken connection.
+func gzipFault(err error) error {
+	var corrupt flate.CorruptInputError
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt) {
+		return errNotGzip
+	}
+	return err
+}
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// readAll reads a body of unknown length.
+func readAll(r io.Reader) ([]byte, error) {
+	b := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		if b.Cap() <= exactly { // one large answer must not stay in memory
+			b.Reset()
+			buffers.Put(b)
+		}
+	}()
+	n, err := b.ReadFrom(io.LimitReader(r, MaxResponse+1))
+	if err != nil {
+		return nil, err
+	}
+	if n > MaxResponse {
+		return nil, errTooLarge
+	}
+	return bytes.Clone(b.Bytes()), nil
+}
+
+// maxDiscard is how much of an unread body is read so that its connection can
+// be used again; beyond, a new connection is cheaper.
+const maxDiscard = 16 << 10
+
+func discard(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, maxDiscard) // a failure costs the connection only
+	_ = body.Close()
+}
+
+// decode turns a body into the step's output. JSON stays as it came, byte for
+// byte, but for the space between its tokens when it has lines; any other text
+// becomes a string, an empty body null, and other bytes
+// {"base64": …, "contentType": …}.
+func decode(contentType string, body []byte) (json.RawMessage, error) {
+	kind := mediaType(contentType)
+	if isJSON(kind) {
+		return decodeJSON(body)
+	}
+	switch {
+	case len(body) == 0:
+		return nil, nil
+	case utf8.Valid(body):
+		return encode(string(body))
+	}
+	return encode(map[string]any{"base64": body, "contentType": contentType})
+}
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+func decodeJSON(body []byte) (json.RawMessage, error) {
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, byteOrderMark))
+	if len(body) == 0 {
+		return nil, nil
+	}
+	if !utf8.Valid(body) { // as every JSON decoder of Go does
+		body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
+	}
+	if bytes.IndexByte(body, '\n') < 0 {
+		if !json.Valid(body) {
+			return nil, errNotJSON
+		}
+		return body, nil
+	}
+	var compact bytes.Buffer // a line end stands between tokens only: it was indented
+	compact.Grow(len(body))
+	if json.Compact(&compact, body) != nil {
+		return nil, errNotJSON
+	}
+	return compact.Bytes(), nil
+}
