@@ -96,6 +96,9 @@ func Int(n int64) Value { return Value{kind: KindInt, num: n} }
 // Bytes makes a binary value; b is copied.
 func Bytes(b []byte) Value { return Value{kind: KindBytes, str: string(b)} }
 
+// BytesOf makes a binary value of the bytes of s, without a copy.
+func BytesOf(s string) Value { return Value{kind: KindBytes, str: s} }
+
 // Kind says which type v holds.
 func (v Value) Kind() Kind { return v.kind }
 
