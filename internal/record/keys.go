@@ -69,13 +69,14 @@ func SplitPK(pk string) (tenant, id string, ok bool) {
 // MetaKey names an execution's META.
 func MetaKey(tenant, id string) table.Key { return table.Key{PK: PK(tenant, id), SK: "0"} }
 
-// InputKey names the INPUT of an execution: of its first run, or the edited
-// one of a later run.
-func InputKey(pk string, run int) table.Key {
+// InputSK is the sort key of an INPUT: the one an execution was started with,
+// or the edited one of a later run, which carries its content's hash so that
+// two retries at once never read each other's.
+func InputSK(run int, sha string) string {
 	if run <= 1 {
-		return table.Key{PK: pk, SK: "1"}
+		return "1"
 	}
-	return table.Key{PK: pk, SK: "1#" + strconv.Itoa(run)}
+	return "1#" + strconv.Itoa(run) + "#" + sha
 }
 
 // StepPrefix starts the sort keys of a run's STEPs.

@@ -30,6 +30,7 @@ const (
 	AtResends    = "qn" // re-sends by the sweeper
 	AtDeadline   = "dl" // Unix ms
 	AtRetry      = "rt"
+	AtSpan       = "to" // timeout of a later run in ms
 	AtInput      = "in"
 	AtOutput     = "out"
 	AtError      = "er"
@@ -39,7 +40,9 @@ const (
 	AtVersion    = "v"
 	AtPriority   = "pr"
 	AtTags       = "tg"
-	AtSeparate   = "ix" // run whose INPUT item holds the input; absent: inline or null
+	AtInputItem  = "ix" // sort key of the INPUT item; absent: inline or null
+	AtWriteUnits = "wu" // used so far, in tenths of a unit
+	AtReadUnits  = "ru"
 	AtOutputItem = "ox" // 1: the output is in OUTPUT
 )
 
@@ -81,11 +84,13 @@ type Meta struct {
 	DueAt    int64
 	Retry    string
 
-	Input      []byte // packed; nil: see InputRun
-	InputRun   int    // the run whose INPUT item has it; 0: inline or null
+	Input      []byte // packed; nil: see InputItem
+	InputItem  string // sort key of the INPUT that has it; "": inline or null
 	Output     []byte // packed
 	OutputItem bool
 	Error      *Error
+	WriteUnits int64 // used so far, in tenths
+	ReadUnits  int64
 	Created    time.Time
 	Started    int64
 	Ended      int64
@@ -123,8 +128,9 @@ func decodeMeta(tenant, id, pk string, a table.Attrs) (*Meta, error) {
 		Crashes: a[AtCrashes].Int(), Outcomes: a[AtOutcomes].Int(),
 		Returns: a[AtReturns].Int(), Resends: a[AtResends].Int(),
 		Deadline: a[AtDeadline].Int(), Expires: a[table.ExpiryAttr].Int(),
-		DuePK: a[table.DuePK].Str(), DueAt: a[table.DueSK].Int(), Retry: a[AtRetry].Str(),
-		Input: a[AtInput].Bytes(), InputRun: int(a[AtSeparate].Int()),
+		DuePK: a[table.DuePK].Str(), DueAt: a[table.DueSK].Int(), Retry: a[AtRetry].Str(), Span: a[AtSpan].Int(),
+		Input: a[AtInput].Bytes(), InputItem: a[AtInputItem].Str(),
+		WriteUnits: a[AtWriteUnits].Int(), ReadUnits: a[AtReadUnits].Int(),
 		Output: a[AtOutput].Bytes(), OutputItem: a[AtOutputItem].Int() != 0,
 		Started: a[AtStarted].Int(), Ended: a[AtEnded].Int(),
 	}

@@ -1,0 +1,248 @@
+package runner
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/engine"
+	"github.com/seed-926d1ba8/stepline/internal/queue"
+	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/table"
+)
+
+// mine holds while the lease is ours and no signal has come that we have not
+// seen: the fence of every end and every release.
+func (x *run) mine() table.Cond {
+	return table.All(equals(record.AtEpoch, x.epoch), equals(record.AtSignals, x.meta.Signals))
+}
+
+// finish writes the end. last is the outcome that brought it about and has no
+// record yet; it rides along where it may and fits. again: a signal or another
+// outcome came first, look once more.
+func (x *run) finish(f *engine.Finish, last *record.Step) (again bool, err error) {
+	w, rides, err := x.finishWrite(f, last)
+	if err != nil {
+		return false, err
+	}
+	if last != nil && !rides {
+		ev := x.checkpoint(last)
+		x.stored(ev)
+		if ev.adopted || ev.err != nil {
+			return ev.adopted, ev.err
+		}
+		last = nil
+	}
+	x.bill(&w)
+	_, err = x.r.write(x.ctx, w, w.Set[record.AtOwner].Str())
+	image, failed := table.Failed(err)
+	switch {
+	case err == nil:
+		x.r.ends.tell(x.pk)
+		return false, nil
+	case !failed:
+		return false, err
+	}
+	if last != nil {
+		x.stored(x.checkpoint(last))
+	}
+	if !x.stillMine(image) {
+		return false, errNotMine
+	}
+	return true, x.see(image)
+}
+
+// stillMine reports whether a failed fence was only moved by a signal.
+func (x *run) stillMine(image table.Attrs) bool {
+	return image != nil && image[record.AtEpoch].Int() == x.epoch && image[record.AtLease].Int() == x.until
+}
+
+// finishWrite builds FINISH. The output and the last outcome ride in META as
+// far as they fit into its 1 KB. After a takeover the last outcome never does:
+// a late writer's STEP and it could disagree.
+func (x *run) finishWrite(f *engine.Finish, last *record.Step) (w table.Write, rides bool, err error) {
+	w = x.fencedWrite(f.Status)
+	w.Set[record.AtEnded] = table.Int(x.r.now())
+	if f.Status == record.Failed || f.Status == record.TimedOut {
+		w.Set[table.DuePK] = table.String(record.DeadPK(x.meta.Tenant, x.meta.ID))
+		w.Set[table.DueSK] = table.Int(x.r.now())
+	} else if x.meta.DuePK != "" {
+		w.Remove = append(w.Remove, table.DuePK, table.DueSK)
+	}
+	if f.Error != nil {
+		w.Set[record.AtError] = record.EncodeError(f.Error)
+	}
+	if last != nil && !x.meta.Takeover {
+		w.Set[record.AtLast] = table.Bytes(record.EncodeLast(last))
+		if rides = x.sizeWith(w) <= record.MaxMeta; !rides {
+			delete(w.Set, record.AtLast)
+		}
+	}
+	if len(f.Output) > 0 {
+		packed := record.Pack(f.Output)
+		w.Set[record.AtOutput] = table.Bytes(packed)
+		if x.sizeWith(w) > record.MaxMeta {
+			delete(w.Set, record.AtOutput)
+			w.Set[record.AtOutputItem] = table.Int(1)
+			err = x.storeOutput(packed)
+		}
+	}
+	return w, rides, err
+}
+
+func (x *run) storeOutput(packed []byte) error {
+	ref, err := x.r.storeChunks(x.ctx, x.pk, x.meta.Expires, packed)
+	if err != nil {
+		return err
+	}
+	_, err = x.r.write(x.ctx, table.Write{
+		Key: record.OutputKey(x.pk, x.meta.Run), Kind: table.Put, If: table.Always(),
+		Set: table.Attrs{"fv": table.Int(record.FV), "b": table.Bytes(ref), table.ExpiryAttr: table.Int(x.meta.Expires)},
+	}, "")
+	return err
+}
+
+// fencedWrite is what FINISH and RELEASE share.
+func (x *run) fencedWrite(st record.Status) table.Write {
+	w := table.Write{
+		Key: table.Key{PK: x.pk, SK: "0"}, Kind: table.Update, If: x.mine(),
+		Set: table.Attrs{
+			record.AtStatus: table.String(string(st)), record.AtLease: table.Int(0),
+			record.AtOwner: table.String(x.r.nonce(x.d.Lane == queue.Solo)),
+		},
+		Add: map[string]int64{},
+	}
+	if x.meta.Started == 0 && x.meta.NotBefore <= x.r.now() {
+		w.Set[record.AtStarted] = table.Int(x.meta.Leased)
+	}
+	if x.machine == nil {
+		return w // nothing could be loaded, so nothing is done with
+	}
+	if x.meta.Retry != "" {
+		w.Remove = append(w.Remove, record.AtRetry) // what it keeps is copied
+	}
+	for step, mark := range x.meta.Marks {
+		if x.consumed(step, mark) {
+			w.Remove = append(w.Remove, record.AtMark+step)
+		}
+	}
+	return w
+}
+
+// consumed reports whether a mark has done its work: its step has a later
+// record, or does not exist.
+func (x *run) consumed(step, mark string) bool {
+	s := x.doc.Step(step)
+	if s == nil {
+		return true
+	}
+	rec := x.machine.Record(s)
+	if _, count, ok := splitDecision(mark); ok {
+		return rec == nil || rec.Count != count
+	}
+	return rec.Final()
+}
+
+// bill adds what this lease has cost so far, and this write, to the
+// execution's cost, in tenths of a unit.
+func (x *run) bill(w *table.Write) {
+	size := float64(x.sizeWith(*w)+32) / 1024
+	w.Add[record.AtWriteUnits] = int64(math.Round(10 * (x.meter.WriteUnits() + math.Ceil(size))))
+	if reads := int64(math.Round(10 * x.meter.ReadUnits())); reads > 0 {
+		w.Add[record.AtReadUnits] = reads
+	}
+}
+
+// sizeWith is META's size once w is applied.
+func (x *run) sizeWith(w table.Write) int {
+	image := make(table.Attrs, len(x.image)+len(w.Set))
+	for k, v := range x.image {
+		image[k] = v
+	}
+	for k, v := range w.Set {
+		image[k] = v
+	}
+	for _, k := range w.Remove {
+		delete(image, k)
+	}
+	return table.ItemSize(w.Key, image)
+}
+
+// releaseOr releases the lease until nd. again: a signal came first, look once
+// more.
+func (x *run) releaseOr(nd int64, st record.Status, handover bool) (again bool, err error) {
+	err = x.release(nd, st, handover)
+	var moved *signalled
+	if errors.As(err, &moved) {
+		x.handover, x.lane = false, laneOf(x.meta)
+		return true, x.see(moved.image)
+	}
+	return false, err
+}
+
+// signalled says that a release lost to a signal under our own lease.
+type signalled struct{ image table.Attrs }
+
+func (*signalled) Error() string { return "a signal has come" }
+
+// release writes RELEASE, then sends what wakes the execution again, in this
+// order: a message sent before could arrive, find the lease held and be gone.
+func (x *run) release(nd int64, st record.Status, handover bool) error {
+	w := x.fencedWrite(st)
+	w.Set[record.AtNextDue] = table.Int(nd)
+	w.Set[record.AtReturns], w.Set[record.AtResends] = table.Int(0), table.Int(0)
+	if !handover || x.wroteStep {
+		w.Set[record.AtCrashes] = table.Int(0)
+	}
+	far := st == record.Paused || nd > x.r.now()+queue.MaxDelay.Milliseconds()
+	if far {
+		w.Set[table.DuePK], w.Set[table.DueSK] = table.String(record.DuePK(x.meta.ID)), table.Int(nd)
+	}
+	x.bill(&w)
+	_, err := x.r.write(x.ctx, w, w.Set[record.AtOwner].Str())
+	unknown := errors.Is(err, table.ErrUnknown)
+	if image, failed := table.Failed(err); failed {
+		if x.stillMine(image) {
+			return &signalled{image}
+		}
+		return errNotMine
+	}
+	if err != nil && !unknown {
+		return err
+	}
+	hint := record.Message{PK: x.pk, Run: x.meta.Run, Epoch: x.epoch, Why: record.WhyTimer}
+	if !x.wroteStep {
+		hint.Hops = x.msg.Hops + 1
+	}
+	if !far {
+		if err := x.r.send(x.ctx, x.releaseLane(handover), hintFor(hint, handover), x.releaseDelay(nd, handover)); err != nil {
+			return err
+		}
+	}
+	if unknown {
+		hint.Why = record.WhyGuard
+		return x.r.send(x.ctx, laneOf(x.meta), hint, x.r.until(x.until+3000))
+	}
+	return nil
+}
+
+func hintFor(m record.Message, handover bool) record.Message {
+	if handover {
+		m.Why = record.WhyHandover
+	}
+	return m
+}
+
+func (x *run) releaseLane(handover bool) queue.Lane {
+	if handover {
+		return x.lane
+	}
+	return laneOf(x.meta)
+}
+
+func (x *run) releaseDelay(nd int64, handover bool) time.Duration {
+	if handover {
+		return 0
+	}
+	return max(x.r.until(nd), time.Second)
+}

@@ -1,0 +1,251 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/queue"
+	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/table"
+)
+
+// Handle works on a batch of messages, concurrently, and returns the ids of
+// those that must come back. It never fails one execution for another's sake.
+func (r *Runner) Handle(ctx context.Context, ds []queue.Delivery) []string {
+	return r.each(ctx, ds, r.deliver)
+}
+
+var _ queue.Handler = (*Runner)(nil).Handle
+
+func (r *Runner) each(ctx context.Context, ds []queue.Delivery, f func(context.Context, queue.Delivery) error) []string {
+	errs := make([]error, len(ds))
+	one := func(i int) {
+		defer func() {
+			if p := recover(); p != nil {
+				r.log.Error("panic", "message", ds[i].ID, "panic", p, "stack", string(debug.Stack()))
+				errs[i] = errors.New("panic")
+			}
+		}()
+		errs[i] = f(ctx, ds[i])
+	}
+	if len(ds) == 1 {
+		one(0)
+	} else {
+		var wg sync.WaitGroup
+		for i := range ds {
+			wg.Go(func() { one(i) })
+		}
+		wg.Wait()
+	}
+	var failed []string
+	for i, err := range errs {
+		if err != nil {
+			r.log.LogAttrs(ctx, slog.LevelWarn, "message not done", slog.String("message", ds[i].ID), slog.Int("receives", ds[i].Receives), slog.Any("error", err))
+			failed = append(failed, ds[i].ID)
+		}
+	}
+	return failed
+}
+
+// errNotMine ends work under a lease that is no longer held: the message is
+// reported failed, for it may by now be the new holder's token.
+var errNotMine = errors.New("the lease is no longer held")
+
+// deliver works on one message. A nil answer acknowledges it.
+func (r *Runner) deliver(ctx context.Context, d queue.Delivery) error {
+	msg, err := record.DecodeMessage(d.Body)
+	if err != nil {
+		return err
+	}
+	if d.Lane == queue.Solo {
+		if err := r.cfg.Queue.Extend(ctx, d, r.times.SoloVisible); err != nil {
+			return err
+		}
+	}
+	if r.draining() {
+		return errors.New("draining")
+	}
+	if msg.Hops >= record.MaxHops {
+		return r.endLoop(ctx, msg)
+	}
+	for {
+		x, old, err := r.tryLease(ctx, d, msg)
+		if err != nil {
+			return err
+		}
+		if x != nil {
+			return x.work()
+		}
+		again, err := r.unleased(ctx, d, msg, old)
+		if !again {
+			return err
+		}
+	}
+}
+
+// tryLease asks for the lease; without it, old is the META that stood in the
+// way, nil when there is none.
+func (r *Runner) tryLease(ctx context.Context, d queue.Delivery, msg record.Message) (x *run, old *record.Meta, err error) {
+	now, owner := r.now(), r.nonce(d.Lane == queue.Solo)
+	until := r.leaseEnd(ctx, d.Lane, now)
+	free := table.Test{Attr: record.AtLease, Op: table.Eq, Value: table.Int(0)}
+	due := table.Test{Attr: record.AtNextDue, Op: table.Le, Value: table.Int(now)}
+	image, err := r.write(ctx, table.Write{
+		Key: table.Key{PK: msg.PK, SK: "0"}, Kind: table.Update,
+		Set: leaseSet(now, until, d.ID, owner),
+		Add: map[string]int64{record.AtEpoch: 1},
+		If: table.Cond{
+			{free, statusIs(record.Queued), due},
+			{free, statusIs(record.Waiting), due},
+			{free, statusIs(record.Paused), {Attr: record.AtDeadline, Op: table.Le, Value: table.Int(now)}},
+		},
+	}, owner)
+	if image, failed := table.Failed(err); failed {
+		if image == nil || record.Expired(image, r.cfg.Now()) {
+			return nil, nil, nil
+		}
+		old, err = record.DecodeImage(msg.PK, image)
+		return nil, old, err
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return r.newRun(ctx, d, msg, image, owner, until, nil)
+}
+
+func leaseSet(now, until int64, message, owner string) table.Attrs {
+	return table.Attrs{
+		record.AtStatus: table.String(string(record.Running)), record.AtLease: table.Int(until),
+		record.AtMessage: table.String(message), record.AtOwner: table.String(owner), record.AtLeased: table.Int(now),
+	}
+}
+
+func statusIs(s record.Status) table.Test {
+	return table.Test{Attr: record.AtStatus, Op: table.Eq, Value: table.String(string(s))}
+}
+
+func equals(attr string, n int64) table.Test {
+	return table.Test{Attr: attr, Op: table.Eq, Value: table.Int(n)}
+}
+
+// leaseEnd is leaseUntil of a lease that begins now: on the shared lanes the
+// invocation's deadline and a grace, on solo a span that is renewed.
+func (r *Runner) leaseEnd(ctx context.Context, lane queue.Lane, now int64) int64 {
+	end, ok := ctx.Deadline()
+	if lane == queue.Solo || !ok {
+		return now + r.times.SoloLease.Milliseconds()
+	}
+	return end.Add(r.times.LeaseGrace).UnixMilli()
+}
+
+// unleased answers a message whose execution could not be leased. again asks
+// for another try at once.
+func (r *Runner) unleased(ctx context.Context, d queue.Delivery, msg record.Message, old *record.Meta) (again bool, err error) {
+	if old == nil || old.Status.Terminal() {
+		return false, nil
+	}
+	known := msg.Epoch
+	if old.Message == d.ID {
+		known = old.Epoch
+	}
+	hint := record.Message{PK: msg.PK, Run: old.Run, Epoch: known, Hops: msg.Hops + 1}
+	now := r.now()
+	switch {
+	case old.LeaseUntil != 0 && r.leaseLive(old, now):
+		hint.Why = record.WhyGuard
+		return false, r.send(ctx, laneOf(old), hint, r.until(old.LeaseUntil+3000))
+	case old.LeaseUntil != 0:
+		return false, r.expired(ctx, d, msg, hint, old)
+	case old.Status == record.Paused && old.Deadline > now:
+		return false, nil
+	case old.NextDue <= now:
+		return true, nil // it was freed in between
+	case old.NextDue-now <= r.times.SkewGrace.Milliseconds():
+		return true, r.sleepUntil(ctx, old.NextDue)
+	case old.DueAt == old.NextDue, known <= old.Epoch-3:
+		return false, nil
+	default:
+		hint.Why = record.WhyTimer
+		return false, r.send(ctx, laneOf(old), hint, r.until(old.NextDue))
+	}
+}
+
+// leaseLive reports whether a held lease may still be in use, by any clock
+// within the tolerated skew.
+func (r *Runner) leaseLive(m *record.Meta, now int64) bool {
+	return now < m.LeaseUntil+r.times.SkewGrace.Milliseconds() && !r.cfg.Dead(m.Owner)
+}
+
+func (r *Runner) sleepUntil(ctx context.Context, at int64) error {
+	t := time.NewTimer(time.Duration(at-r.now()) * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// expired takes over from a holder that died. A shared lane writes nothing and
+// passes the execution on to solo, so that a poisoned one kills only itself.
+func (r *Runner) expired(ctx context.Context, d queue.Delivery, msg, hint record.Message, old *record.Meta) error {
+	if d.Lane != queue.Solo {
+		hint.Why = record.WhyTakeover
+		return r.send(ctx, queue.Solo, hint, 0)
+	}
+	recs, err := r.loadSteps(ctx, old)
+	if err != nil {
+		return err
+	}
+	outcomes, crashes := countOutcomes(recs), old.Crashes+1
+	switch {
+	case outcomes > old.Outcomes:
+		crashes = 1
+	case r.cfg.Dead(old.Owner) && !strings.HasSuffix(old.Owner, soloMark):
+		crashes = old.Crashes // a restart alone is nobody's crash
+	}
+	if crashes > maxCrashes {
+		return r.endCrashed(ctx, old)
+	}
+	now, owner := r.now(), r.nonce(true)
+	until := r.leaseEnd(ctx, d.Lane, now)
+	set := leaseSet(now, until, d.ID, owner)
+	set[record.AtCrashes], set[record.AtOutcomes], set[record.AtTakeover] = table.Int(crashes), table.Int(outcomes), table.Int(1)
+	image, err := r.write(ctx, table.Write{
+		Key: table.Key{PK: old.PK, SK: "0"}, Kind: table.Update, Set: set,
+		Add: map[string]int64{record.AtEpoch: 1},
+		If:  table.All(equals(record.AtEpoch, old.Epoch), equals(record.AtLease, old.LeaseUntil)),
+	}, owner)
+	if _, failed := table.Failed(err); failed {
+		return errNotMine // somebody was faster; the message comes back and looks again
+	}
+	if err != nil {
+		return err
+	}
+	x, _, err := r.newRun(ctx, d, msg, image, owner, until, recs)
+	if err != nil {
+		return err
+	}
+	x.doubtUntil = old.LeaseUntil
+	return x.work()
+}
+
+// maxCrashes is how many lives without a new outcome an execution has.
+const maxCrashes = 2
+
+// countOutcomes counts the steps that have their outcome.
+func countOutcomes(recs map[string]*record.Step) int64 {
+	var n int64
+	for _, s := range recs {
+		if s.Final() {
+			n++
+		}
+	}
+	return n
+}

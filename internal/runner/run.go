@@ -1,0 +1,227 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/engine"
+	"github.com/seed-926d1ba8/stepline/internal/expr"
+	"github.com/seed-926d1ba8/stepline/internal/queue"
+	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/table"
+	"github.com/seed-926d1ba8/stepline/internal/workflow"
+)
+
+// run is one execution under one lease. All of it belongs to the goroutine
+// that runs work, except what calls and checkpoints hand back over events.
+type run struct {
+	r   *Runner
+	ctx context.Context // of the invocation
+	d   queue.Delivery
+	msg record.Message
+	pk  string
+
+	meta  *record.Meta // as last seen, with the signals seen
+	image table.Attrs  // the same, raw, for its size
+	epoch int64
+	owner string // nonce of the last write that made or renewed the lease
+	until int64  // leaseUntil as last written
+	meter *table.Meter
+
+	doc        *workflow.Document
+	machine    *engine.Machine
+	marks      map[string]engine.Mark
+	generation map[string]int
+	doubtUntil int64
+
+	began     int64
+	wroteStep bool
+	busy      int // calls and checkpoints under way
+	events    chan event
+	poked     chan struct{}
+	calls     context.Context // of every call; its cause says why calls are cut
+	cut       context.CancelCauseFunc
+	leaseOut  *time.Timer // cuts the calls before the lease ends
+	lost      bool
+	handover  bool       // a ready step does not fit into this invocation
+	lane      queue.Lane // of a hand-over
+}
+
+// event is something that came back.
+type event struct {
+	call   *engine.Call // a call has ended, with result
+	result engine.Result
+	cut    bool // its context was cut for our own reasons
+
+	stored  *record.Step // a checkpoint was made, or adopted
+	adopted bool
+	err     error
+}
+
+// Causes for which calls are cut.
+var (
+	errCut       = errors.New("handed over")
+	errCancelled = errors.New("cancelled")
+)
+
+// newRun builds the state of an execution that has just been leased; recs are
+// its records where they are known.
+func (r *Runner) newRun(ctx context.Context, d queue.Delivery, msg record.Message, image table.Attrs, owner string, until int64, recs map[string]*record.Step) (*run, *record.Meta, error) {
+	m, err := record.DecodeImage(msg.PK, image)
+	if err != nil {
+		return nil, nil, err
+	}
+	meter := &table.Meter{}
+	x := &run{
+		r: r, ctx: table.WithMeter(ctx, meter), d: d, msg: msg, pk: msg.PK, meta: m, image: image,
+		epoch: m.Epoch, owner: owner, until: until, meter: meter, began: r.now(),
+		events: make(chan event), poked: make(chan struct{}, 1), lane: laneOf(m),
+	}
+	if err := x.load(recs); err != nil {
+		return nil, nil, x.giveBack(err)
+	}
+	return x, nil, nil
+}
+
+// load reads what the machine is built from. A first lease has nothing to
+// read but a large input.
+func (x *run) load(recs map[string]*record.Step) error {
+	m := x.meta
+	doc, err := x.r.cfg.Docs.Document(x.ctx, m.Tenant, m.Workflow, m.Version)
+	if err != nil {
+		return err
+	}
+	x.doc = doc
+	if m.Retry != "" {
+		if err := x.copyKept(); err != nil {
+			return err
+		}
+		recs = nil
+	}
+	if recs == nil && m.Epoch > 1 {
+		if recs, err = x.r.loadSteps(x.ctx, m); err != nil {
+			return err
+		}
+	}
+	if m.Run > 1 {
+		if x.generation, err = x.r.generations(x.ctx, m); err != nil {
+			return err
+		}
+	}
+	input, err := x.r.loadInput(x.ctx, m)
+	if err != nil {
+		return err
+	}
+	var value any
+	if len(input) > 0 {
+		if value, err = expr.Decode(input); err != nil {
+			return err
+		}
+	}
+	x.machine = engine.New(doc, InfoOf(m), value, recs, func(step string) (string, string) { return x.r.link(m, step) })
+	return x.readMarks()
+}
+
+// InfoOf is what an execution's expressions read about it.
+func InfoOf(m *record.Meta) engine.Info {
+	return engine.Info{ID: m.ID, Workflow: m.Workflow, Version: m.Version, Run: m.Run, CreatedAt: m.Created.Format(time.RFC3339Nano)}
+}
+
+// giveBack releases a lease under which nothing could be begun, so that a
+// store in trouble is not taken for a crash.
+func (x *run) giveBack(cause error) error {
+	if err := x.release(x.r.now()+retryLoad.Milliseconds(), record.Waiting, false); err != nil {
+		return errors.Join(cause, err)
+	}
+	x.r.log.Warn("execution put off", "execution", x.pk, "error", cause)
+	return nil
+}
+
+const retryLoad = 5 * time.Second
+
+// readMarks reads the bodies of the signals that META announces.
+func (x *run) readMarks() error {
+	x.marks = map[string]engine.Mark{}
+	var keys []table.Key
+	for step, mark := range x.meta.Marks {
+		if decision, count, ok := splitDecision(mark); ok {
+			x.marks[step] = engine.Mark{Decision: decision, Count: count}
+			continue
+		}
+		if s := x.doc.Step(step); s == nil || x.machine.Record(s).Final() {
+			continue
+		}
+		keys = append(keys, record.SignalKey(x.pk, x.meta.Run, step))
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	for len(keys) > 0 {
+		n := min(len(keys), table.MaxGet)
+		items, err := x.r.get(x.ctx, true, keys[:n]...)
+		if err != nil {
+			return err
+		}
+		keys = keys[n:]
+		for _, it := range items {
+			body, err := x.r.unpack(x.ctx, x.pk, it.Attrs["b"].Bytes())
+			if err != nil {
+				return err
+			}
+			step := strings.TrimPrefix(it.SK, record.SignalKey(x.pk, x.meta.Run, "").SK)
+			x.marks[step] = engine.Mark{Body: body, At: it.Attrs["at"].Int()}
+		}
+	}
+	return nil
+}
+
+// decisionMark is the mark of an operator's word on the record with this count.
+func decisionMark(as string, count int64) string { return as + ":" + strconv.FormatInt(count, 10) }
+
+func splitDecision(mark string) (as string, count int64, ok bool) {
+	as, n, ok := strings.Cut(mark, ":")
+	if !ok {
+		return "", 0, false
+	}
+	count, err := strconv.ParseInt(n, 10, 64)
+	return as, count, err == nil
+}
+
+func (x *run) view() engine.View {
+	return engine.View{
+		Now: x.r.now(), NotBefore: x.meta.NotBefore, Deadline: x.meta.Deadline,
+		Cancel: x.meta.Cancel, Pause: x.meta.Pause, Marks: x.marks, DoubtUntil: x.doubtUntil,
+	}
+}
+
+// see takes over what META now says of signals. A weak read may be older than
+// what is known; then it says nothing.
+func (x *run) see(image table.Attrs) error {
+	m, err := record.DecodeImage(x.pk, image)
+	if err != nil {
+		return err
+	}
+	switch {
+	case m.Epoch > x.epoch, m.Epoch == x.epoch && m.Status != record.Running:
+		x.lost = true
+	case m.Epoch == x.epoch && m.Signals > x.meta.Signals:
+		x.meta, x.image = m, image
+		return x.readMarks()
+	}
+	return nil
+}
+
+// look reads META for signals, weakly: a cancel is seen a moment later at
+// worst, and the release is fenced anyway.
+func (x *run) look(strong bool) {
+	items, err := x.r.get(x.ctx, strong, table.Key{PK: x.pk, SK: "0"})
+	if err == nil && len(items) == 1 {
+		err = x.see(items[0].Attrs)
+	}
+	if err != nil {
+		x.r.log.Warn("look for signals failed", "execution", x.pk, "error", err)
+	}
+}

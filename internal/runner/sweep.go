@@ -1,0 +1,235 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/queue"
+	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/table"
+)
+
+// Spans of the sweeper (PROTOCOL 3, SWEEPER).
+const (
+	dueAhead  = 120 * time.Second // entries due within this are looked at
+	leaseMore = 60 * time.Second  // after a live lease's end
+	dueBehind = 60 * time.Second  // a due this far past has lost its message
+	sweepSoon = 5 * time.Minute
+	sweepMore = 2 * time.Minute
+)
+
+// Sweep is the minute's work: due entries become messages, and starts older
+// than three minutes that are still open get an entry. It may run twice at a
+// time, or die anywhere. The first error does not stop the rest.
+func (r *Runner) Sweep(ctx context.Context) error {
+	return errors.Join(r.sweepDue(ctx), r.sweepStarts(ctx, r.now()-r.times.SweepLag.Milliseconds()))
+}
+
+// SweepAll sweeps up to now: what an embedded store does when it is opened,
+// since no message of an earlier process may be under way any more.
+func (r *Runner) SweepAll(ctx context.Context) error {
+	return errors.Join(r.sweepDue(ctx), r.sweepStarts(ctx, r.now()))
+}
+
+func (r *Runner) sweepDue(ctx context.Context) error {
+	var errs []error
+	for shard := range record.DueShards {
+		q := table.Query{Index: table.Due, PK: record.DueShard(shard), To: strconv.FormatInt(r.now()+dueAhead.Milliseconds(), 10)}
+		err := r.query(ctx, q, func(it table.Item) error {
+			if err := r.sweepEntry(ctx, it.PK); err != nil {
+				errs = append(errs, err)
+			}
+			return ctx.Err()
+		})
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// sweepEntry looks at one due entry. The index may lag, so META decides.
+func (r *Runner) sweepEntry(ctx context.Context, pk string) error {
+	m, err := r.meta(ctx, pk, true)
+	now := r.now()
+	if err != nil || m == nil || m.Status.Terminal() || m.DuePK == "" || m.DueAt > now+dueAhead.Milliseconds() {
+		return err
+	}
+	switch {
+	case m.LeaseUntil != 0 && r.leaseLive(m, now):
+		return r.moveDue(ctx, m, m.LeaseUntil+leaseMore.Milliseconds(), 0)
+	case m.Status == record.Paused && m.Deadline > now:
+		if m.DueAt == m.Deadline {
+			return nil
+		}
+		return r.moveDue(ctx, m, m.Deadline, 0)
+	case m.LeaseUntil == 0 && m.NextDue > now-dueBehind.Milliseconds() && m.DueAt != m.NextDue:
+		if m.NextDue > now+queue.MaxDelay.Milliseconds() {
+			return r.moveDue(ctx, m, m.NextDue, 0)
+		}
+		return r.moveDue(ctx, m, m.NextDue+sweepMore.Milliseconds(), 0)
+	}
+	hint := record.Message{PK: pk, Run: m.Run, Epoch: m.Epoch, Why: record.WhyWatch}
+	if err := r.send(ctx, laneOf(m), hint, r.until(m.DueAt)); err != nil {
+		return err
+	}
+	return r.moveDue(ctx, m, now+backoffMinutes(m.Resends).Milliseconds(), 1)
+}
+
+// moveDue sets the due entry under the index rule. Losing to another writer is
+// fine: it has decided on newer facts, and so will the next sweep.
+func (r *Runner) moveDue(ctx context.Context, m *record.Meta, at int64, resent int64) error {
+	w := table.Write{
+		Key: table.Key{PK: m.PK, SK: "0"}, Kind: table.Update,
+		Set: table.Attrs{table.DuePK: table.String(record.DuePK(m.ID)), table.DueSK: table.Int(at)},
+		If:  indexRule(m),
+	}
+	if resent != 0 {
+		w.Add = map[string]int64{record.AtResends: resent}
+	}
+	_, err := r.write(ctx, w, "")
+	if _, moved := table.Failed(err); moved {
+		return nil
+	}
+	return err
+}
+
+// sweepStarts looks at the starts up to a time that it has not yet looked at.
+func (r *Runner) sweepStarts(ctx context.Context, upTo int64) error {
+	var errs []error
+	err := r.query(ctx, table.Query{PK: record.TenantsPK}, func(it table.Item) error {
+		for shard := range max(1, int(it.Attrs["shards"].Int())) {
+			errs = append(errs, r.sweepShard(ctx, it.SK, shard, upTo))
+		}
+		return ctx.Err()
+	})
+	return errors.Join(append(errs, err)...)
+}
+
+// sweepShard goes over one history partition from its cursor on.
+func (r *Runner) sweepShard(ctx context.Context, tenant string, shard int, upTo int64) error {
+	cursor := table.Key{PK: "~sweep", SK: record.HistShard(tenant, shard)}
+	from, err := r.sweptTo(ctx, cursor)
+	if err != nil {
+		return err
+	}
+	q := table.Query{
+		Index: table.Hist, PK: cursor.SK,
+		From: record.PK(tenant, record.FirstID(time.UnixMilli(from))),
+		To:   record.PK(tenant, record.LastID(time.UnixMilli(upTo))),
+	}
+	var pks []table.Key
+	flush := func() error {
+		err := r.sweepMetas(ctx, pks)
+		pks = pks[:0]
+		return err
+	}
+	err = r.query(ctx, q, func(it table.Item) error {
+		if pks = append(pks, table.Key{PK: it.PK, SK: "0"}); len(pks) == table.MaxGet {
+			return flush()
+		}
+		return nil
+	})
+	if err == nil {
+		err = flush()
+	}
+	if err != nil {
+		return err
+	}
+	_, err = r.write(ctx, table.Write{
+		Key: cursor, Kind: table.Put, Set: table.Attrs{"at": table.Int(upTo)},
+		If: table.Cond{{{Attr: table.SKAttr, Op: table.Absent}}, {{Attr: "at", Op: table.Lt, Value: table.Int(upTo)}}},
+	}, "")
+	if _, failed := table.Failed(err); failed {
+		return nil // another sweep got further
+	}
+	return err
+}
+
+// sweptTo is the time up to which starts were looked at. A minute is looked at
+// twice, for clocks differ.
+func (r *Runner) sweptTo(ctx context.Context, cursor table.Key) (int64, error) {
+	items, err := r.get(ctx, true, cursor)
+	if err != nil || len(items) == 0 {
+		return 0, err
+	}
+	return max(items[0].Attrs["at"].Int()-time.Minute.Milliseconds(), 0), nil
+}
+
+// sweepMetas gives what is open and unwatched its due entry, and sends what
+// has lost its holder to solo.
+func (r *Runner) sweepMetas(ctx context.Context, keys []table.Key) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	seen := map[string]*record.Meta{}
+	for _, strong := range []bool{false, true} {
+		var missing []table.Key
+		for _, k := range keys {
+			if seen[k.PK] == nil {
+				missing = append(missing, k)
+			}
+		}
+		if len(missing) == 0 {
+			break
+		}
+		items, err := r.get(ctx, strong, missing...)
+		if err != nil {
+			return err
+		}
+		for _, it := range items {
+			m, err := record.DecodeMeta(it)
+			if err != nil {
+				return err
+			}
+			seen[it.PK] = m
+		}
+	}
+	var errs []error
+	for _, k := range keys {
+		if m := seen[k.PK]; m != nil {
+			errs = append(errs, r.sweepMeta(ctx, m))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Runner) sweepMeta(ctx context.Context, m *record.Meta) error {
+	now := r.now()
+	if m.Status.Terminal() {
+		return nil
+	}
+	if m.LeaseUntil != 0 && !r.leaseLive(m, now) {
+		hint := record.Message{PK: m.PK, Run: m.Run, Epoch: m.Epoch, Why: record.WhyTakeover}
+		if err := r.send(ctx, queue.Solo, hint, 0); err != nil {
+			return err
+		}
+	}
+	if m.DuePK != "" {
+		return nil
+	}
+	return r.watch(ctx, m, max(now+sweepSoon.Milliseconds(), m.NextDue+sweepMore.Milliseconds()))
+}
+
+// watch gives an open execution a due entry. It must not be lost to a stale
+// read: the cursor moves on and will not come back.
+func (r *Runner) watch(ctx context.Context, m *record.Meta, at int64) error {
+	for range signalTries {
+		_, err := r.write(ctx, table.Write{
+			Key: table.Key{PK: m.PK, SK: "0"}, Kind: table.Update,
+			Set: table.Attrs{table.DuePK: table.String(record.DuePK(m.ID)), table.DueSK: table.Int(at)},
+			If:  indexRule(m),
+		}, "")
+		old, moved := table.Failed(err)
+		if !moved {
+			return err
+		}
+		if old == nil {
+			return nil
+		}
+		if m, err = record.DecodeImage(m.PK, old); err != nil || m.Status.Terminal() || m.DuePK != "" {
+			return err
+		}
+	}
+	return errNotMine
+}
