@@ -11,16 +11,21 @@ import (
 // have happened, and net/http does not tell. So each connection counts its
 // writes, and each request remembers the count it found.
 
-// countedConn counts the writes begun on a connection.
+// countedConn counts the writes that put something on a connection.
 type countedConn struct {
 	net.Conn
 	writes atomic.Int64
 }
 
-// Write counts before it writes: a write that fails half-way has begun.
+// Write counts before it writes, so that one under way counts too, and takes
+// that back once it is certain that not a byte was taken.
 func (c *countedConn) Write(p []byte) (int, error) {
 	c.writes.Add(1)
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	if n == 0 && err != nil {
+		c.writes.Add(-1)
+	}
+	return n, err
 }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
@@ -61,8 +66,8 @@ func (f *flight) gotConn(info httptrace.GotConnInfo) {
 	}
 }
 
-// sent reports whether any byte of the request may have been written. It is
-// certain once RoundTrip has failed: the connection is closed by then.
+// sent reports whether any byte of the request may have been written. The
+// answer is final once RoundTrip has failed: it waits for the writer's end.
 func (f *flight) sent() bool {
 	return f.got && (f.conn == nil || f.conn.writes.Load() != f.before)
 }
