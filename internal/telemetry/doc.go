@@ -7,7 +7,6 @@
 // crash makes it make the call again, the same attempt has the same span, and
 // nothing needs to be stored.
 //
-// Logs are JSON lines. What looks like a credential by its name is redacted by
-// the handler, as the last net under the rule that secrets are not logged at
-// all; values that are secret carry the type Secret and cannot be printed.
+// Logs are JSON lines. What is a credential by its name is redacted by the
+// handler, the last net under the rule that secrets are not logged at all.
 package telemetry

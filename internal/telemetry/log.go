@@ -43,24 +43,8 @@ func replace(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// Redacted stands where a secret was.
+// Redacted stands in the log where a credential was.
 const Redacted = "[redacted]"
-
-// Secret is a string that no log, error text or JSON shows. Convert it to a
-// string where it is used.
-type Secret string
-
-// String is Redacted, for fmt.
-func (Secret) String() string { return Redacted }
-
-// GoString is Redacted, for %#v.
-func (Secret) GoString() string { return Redacted }
-
-// LogValue is Redacted, for slog.
-func (Secret) LogValue() slog.Value { return slog.StringValue(Redacted) }
-
-// MarshalText is Redacted, for JSON and other encodings.
-func (Secret) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 
 // credentials are parts of names, in lower case without - _ and . , that mark a
 // credential.
