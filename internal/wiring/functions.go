@@ -1,0 +1,179 @@
+package wiring
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Functions lists the functions of this version by name.
+var Functions = []string{"execute", "status", "cancel", "admin", "webhook", "worker", "deadletter", "sweeper"}
+
+// AWS's defaults and limits for functions, in seconds.
+const (
+	defaultTimeout = 3
+	maxTimeout     = 900
+)
+
+func readFunctions(t *template, w *Wiring) error {
+	for _, r := range t.ofKind(functionKind) {
+		f, err := t.readFunction(r)
+		if err != nil {
+			return err
+		}
+		w.Functions = append(w.Functions, f)
+		if _, ok := child(r.props, "FunctionUrlConfig"); ok {
+			if err := t.readURL(w, r, f); err != nil {
+				return err
+			}
+		}
+		err = each(mustChild(r.props, "Events"), func(key, event *yaml.Node) error {
+			return t.readEvent(w, f, key, event)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *template) readFunction(r *resource) (Function, error) {
+	f := Function{ID: r.id}
+	uri, ok := child(r.props, "CodeUri")
+	if !ok {
+		return f, t.errorAt(r.node, r.id, "has no CodeUri; functions/<name> says which function it is")
+	}
+	s, err := t.text(uri, r.id)
+	if err != nil {
+		return f, err
+	}
+	f.Name = path.Base(strings.TrimSuffix(s, "/"))
+	if !slices.Contains(Functions, f.Name) {
+		return f, t.errorAt(uri, r.id, "CodeUri %s is no function of this version; the functions are %s", s, strings.Join(Functions, ", "))
+	}
+	timeout := defaultTimeout
+	for _, props := range []*yaml.Node{t.globals, r.props} {
+		if timeout, err = t.number(props, "Timeout", r.id, timeout, 1, maxTimeout); err != nil {
+			return f, err
+		}
+	}
+	f.Timeout = seconds(timeout)
+	return f, nil
+}
+
+// readVariables comes after everything else, so that a queue that is missing
+// is reported where it is consumed.
+func readVariables(t *template, w *Wiring) (err error) {
+	for i, f := range w.Functions {
+		if w.Functions[i].Env, err = t.readEnv(t.resources[f.ID]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readEnv collects the literal environment variables. A value that AWS fills in
+// (a table's name) means nothing on one machine and is left out.
+func (t *template) readEnv(r *resource) (map[string]string, error) {
+	env := map[string]string{}
+	for _, props := range []*yaml.Node{t.globals, r.props} {
+		err := each(mustChild(mustChild(props, "Environment"), "Variables"), func(key, value *yaml.Node) error {
+			if lane, ok := strings.CutPrefix(key.Value, "STEPLINE_QUEUE_"); ok {
+				return t.checkQueueVariable(key, value, r.id, lane)
+			}
+			s, err := t.text(value, r.id)
+			if err == nil && !strings.Contains(s, "${") {
+				env[key.Value] = s
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return env, nil
+}
+
+// checkQueueVariable makes sure that STEPLINE_QUEUE_<LANE>, by which a deployed
+// function finds a lane, names the queue that carries it here.
+func (t *template) checkQueueVariable(key, value *yaml.Node, of, lane string) error {
+	id, err := t.queueNamed(value, of, key.Value)
+	if err != nil {
+		return err
+	}
+	if !strings.EqualFold(string(laneOf(id)), lane) {
+		return t.errorAt(value, of, "%s names %s, which is the %s lane", key.Value, id, laneOf(id))
+	}
+	return nil
+}
+
+func (t *template) readURL(w *Wiring, r *resource, f Function) error {
+	if f.Name != "webhook" {
+		return t.errorAt(r.node, r.id, "has a FunctionUrlConfig; only functions/webhook is reached by its own address")
+	}
+	n := mustChild(mustChild(r.props, "FunctionUrlConfig"), "AuthType")
+	if n == nil {
+		return t.errorAt(r.node, r.id, "FunctionUrlConfig has no AuthType; the webhook address has AuthType NONE, its signatures are the authentication")
+	}
+	if auth, err := t.text(n, r.id); err != nil || auth != "NONE" {
+		if err != nil {
+			return err
+		}
+		return t.errorAt(n, r.id, "FunctionUrlConfig has AuthType %s; the webhook address has AuthType NONE, its signatures are the authentication", auth)
+	}
+	w.FunctionURLs = append(w.FunctionURLs, r.id)
+	return nil
+}
+
+// checkFunctions makes sure that each function that this version needs exists,
+// and that the two that nothing else calls are called.
+func checkFunctions(t *template, w *Wiring) error {
+	for _, name := range Functions {
+		if _, ok := w.Function(name); !ok {
+			return &Error{File: t.file, Detail: "has no function with CodeUri functions/" + name}
+		}
+	}
+	if f, _ := w.Function("webhook"); len(w.FunctionURLs) == 0 {
+		return t.errorAt(t.resources[f.ID].node, f.ID, "has no FunctionUrlConfig; callbacks need its address, {AuthType: NONE}")
+	}
+	for _, s := range w.Schedules {
+		if s.Function == "sweeper" {
+			return nil
+		}
+	}
+	f, _ := w.Function("sweeper")
+	return t.errorAt(t.resources[f.ID].node, f.ID, "has no Schedule event; rate(1 minute) is expected")
+}
+
+// checkReferences refuses every Ref, GetAtt and Sub, wherever it stands, that
+// names nothing.
+func checkReferences(t *template, _ *Wiring) error {
+	if err := t.checkNames(t.globals, "Globals"); err != nil {
+		return err
+	}
+	for _, id := range t.order {
+		if err := t.checkNames(t.resources[id].props, id); err != nil {
+			return err
+		}
+	}
+	return t.checkNames(mustChild(t.root, "Outputs"), "Outputs")
+}
+
+func (t *template) checkNames(n *yaml.Node, of string) error {
+	if n == nil {
+		return nil
+	}
+	switch name, arg := intrinsic(n); {
+	case name == "Ref" && n.Kind == yaml.ScalarNode, name == "GetAtt", name == "Sub" && arg.Kind == yaml.ScalarNode:
+		_, err := t.text(n, of)
+		return err
+	}
+	for _, c := range n.Content {
+		if err := t.checkNames(c, of); err != nil {
+			return err
+		}
+	}
+	return nil
+}

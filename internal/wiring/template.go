@@ -1,0 +1,177 @@
+package wiring
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// template is a loaded template: its resources by logical id, in order, and
+// what expressions in it may refer to.
+type template struct {
+	file       string
+	root       *yaml.Node
+	globals    *yaml.Node // Globals.Function, nil for none
+	resources  map[string]*resource
+	order      []string
+	params     map[string]string
+	conditions map[string]*yaml.Node
+	evaluating map[string]bool // conditions being evaluated, to notice a circle
+}
+
+type resource struct {
+	id    string
+	kind  string // AWS::SQS::Queue
+	props *yaml.Node
+	node  *yaml.Node // the id's own node, for its line
+}
+
+func load(name string, src []byte) (*template, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(src, &doc); err != nil {
+		return nil, yamlError(name, err)
+	}
+	t := &template{
+		file: name, resources: map[string]*resource{}, params: map[string]string{},
+		conditions: map[string]*yaml.Node{}, evaluating: map[string]bool{},
+	}
+	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
+		return nil, &Error{File: name, Detail: "is no template: a mapping with Resources is expected"}
+	}
+	t.root = doc.Content[0]
+	for _, step := range []func() error{func() error { return t.checkNodes(t.root) }, t.loadParameters, t.loadConditions, t.loadResources} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	t.globals, _ = child(mustChild(t.root, "Globals"), "Function")
+	return t, nil
+}
+
+var yamlLine = regexp.MustCompile(`line (\d+): (.*)`)
+
+// yamlError turns the parser's message, which may span lines, into one line.
+func yamlError(name string, err error) *Error {
+	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+		line, _ := strconv.Atoi(m[1])
+		return &Error{File: name, Line: line, Detail: "not readable as YAML: " + m[2]}
+	}
+	return &Error{File: name, Detail: "not readable as YAML: " + strings.Join(strings.Fields(err.Error()), " ")}
+}
+
+// checkNodes refuses what YAML allows and templates do not: the same key
+// twice, of which all but one would be ignored, and aliases.
+func (t *template) checkNodes(n *yaml.Node) error {
+	if n.Kind == yaml.AliasNode {
+		return t.errorAt(n, "", "YAML aliases are not supported in a template; write the value out")
+	}
+	if n.Kind == yaml.MappingNode {
+		seen := map[string]int{}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			k := n.Content[i]
+			if first, dup := seen[k.Value]; dup {
+				return t.errorAt(k, "", "%s is given twice, first in line %d", k.Value, first)
+			}
+			seen[k.Value] = k.Line
+		}
+	}
+	for _, c := range n.Content {
+		if err := t.checkNodes(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *template) loadParameters() error {
+	return each(mustChild(t.root, "Parameters"), func(key, value *yaml.Node) error {
+		def, ok := child(value, "Default")
+		if !ok {
+			return t.errorAt(key, "Parameters", "%s has no Default, which the one-machine program needs", key.Value)
+		}
+		t.params[key.Value] = def.Value
+		return nil
+	})
+}
+
+func (t *template) loadConditions() error {
+	return each(mustChild(t.root, "Conditions"), func(key, value *yaml.Node) error {
+		t.conditions[key.Value] = value
+		return nil
+	})
+}
+
+func (t *template) loadResources() error {
+	all, ok := child(t.root, "Resources")
+	if !ok {
+		return &Error{File: t.file, Detail: "has no Resources"}
+	}
+	return each(all, func(key, value *yaml.Node) error {
+		if c, ok := child(value, "Condition"); ok {
+			if holds, err := t.condition(c.Value, c, key.Value); err != nil || !holds {
+				return err
+			}
+		}
+		kind, ok := child(value, "Type")
+		if !ok {
+			return t.errorAt(key, key.Value, "has no Type")
+		}
+		t.resources[key.Value] = &resource{id: key.Value, kind: kind.Value, props: mustChild(value, "Properties"), node: key}
+		t.order = append(t.order, key.Value)
+		return nil
+	})
+}
+
+// ofKind lists the resources of one type in the template's order.
+func (t *template) ofKind(kind string) []*resource {
+	var out []*resource
+	for _, id := range t.order {
+		if r := t.resources[id]; r.kind == kind {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func (t *template) errorAt(n *yaml.Node, resource, format string, args ...any) *Error {
+	e := &Error{File: t.file, Resource: resource, Detail: fmt.Sprintf(format, args...)}
+	if n != nil {
+		e.Line = n.Line
+	}
+	return e
+}
+
+// child is the value under key in a mapping.
+func child(n *yaml.Node, key string) (*yaml.Node, bool) {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil, false
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1], true
+		}
+	}
+	return nil, false
+}
+
+// mustChild is child, nil where there is none.
+func mustChild(n *yaml.Node, key string) *yaml.Node {
+	c, _ := child(n, key)
+	return c
+}
+
+// each walks a mapping in order; nil is an empty one.
+func each(n *yaml.Node, f func(key, value *yaml.Node) error) error {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if err := f(n.Content[i], n.Content[i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
