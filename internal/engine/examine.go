@@ -15,6 +15,7 @@ func (m *Machine) examine(s *workflow.Step, v View, p *Plan) {
 	if n.settled {
 		return
 	}
+	n.ready = false
 	if n.rec.Final() {
 		m.settleFrom(n)
 		return
@@ -217,6 +218,7 @@ func (m *Machine) call(s *workflow.Step, n *node, v View, p *Plan) {
 		p.Writes = append(p.Writes, m.broken(s, n.rec, v.Now, err))
 		return
 	}
+	n.ready = true
 	p.due(v.Now, v.Now)
 	p.Calls = append(p.Calls, Call{Step: s, Request: request, Before: n.rec, Attempt: n.rec.Tried() + 1})
 }

@@ -27,6 +27,7 @@ type node struct {
 	settled  bool              // status is terminal
 	ended    bool              // its dependents are skipped
 	inFlight bool
+	ready    bool // a call is due
 	err      *record.Error
 	output   json.RawMessage
 	value    any // output, decoded
@@ -76,6 +77,9 @@ func (m *Machine) Record(s *workflow.Step) *record.Step { return m.nodes[s.Index
 
 // Status is a step's status at the last Decide.
 func (m *Machine) Status(s *workflow.Step) record.StepStatus { return m.nodes[s.Index].status }
+
+// Ready reports whether a call of the step was due at the last Decide.
+func (m *Machine) Ready(s *workflow.Step) bool { return m.nodes[s.Index].ready }
 
 // Output is a settled step's output as JSON; nil is null.
 func (m *Machine) Output(s *workflow.Step) json.RawMessage {

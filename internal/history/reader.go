@@ -22,6 +22,8 @@ type Reader struct {
 	Table table.Table
 	Docs  Documents
 	Now   func() time.Time
+	// Records reads what META refers to; only Get needs it.
+	Records Records
 
 	shards shardCache
 }

@@ -83,6 +83,7 @@ type Meta struct {
 	DuePK    string
 	DueAt    int64
 	Retry    string
+	Span     int64 // timeout of a later run in ms; 0 in the first
 
 	Input      []byte // packed; nil: see InputItem
 	InputItem  string // sort key of the INPUT that has it; "": inline or null

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -152,6 +153,34 @@ func (r *Runner) loadInput(ctx context.Context, m *record.Meta) ([]byte, error) 
 	}
 	if len(items) == 0 {
 		return nil, fmt.Errorf("the input of %s is missing", m.ID)
+	}
+	return r.unpack(ctx, m.PK, items[0].Attrs["b"].Bytes())
+}
+
+// Steps are the records of META's run, its last outcome included.
+func (r *Runner) Steps(ctx context.Context, m *record.Meta) (map[string]*record.Step, error) {
+	return r.loadSteps(ctx, m)
+}
+
+// Input is the input as JSON, nil for none.
+func (r *Runner) Input(ctx context.Context, m *record.Meta) (json.RawMessage, error) {
+	return r.loadInput(ctx, m)
+}
+
+// Output is the output of META's run as JSON, nil for none.
+func (r *Runner) Output(ctx context.Context, m *record.Meta) (json.RawMessage, error) {
+	if len(m.Output) > 0 {
+		return r.unpack(ctx, m.PK, m.Output)
+	}
+	if !m.OutputItem {
+		return nil, nil
+	}
+	items, err := r.get(ctx, true, record.OutputKey(m.PK, m.Run))
+	if err != nil {
+		return nil, err
+	}
+	if len(items) == 0 {
+		return nil, fmt.Errorf("the output of %s is missing", m.ID)
 	}
 	return r.unpack(ctx, m.PK, items[0].Attrs["b"].Bytes())
 }
