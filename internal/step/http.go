@@ -71,7 +71,7 @@ func (h *HTTP) Close() { h.transport.CloseIdleConnections() }
 
 // Call makes one attempt. c.Request is an object with url (absolute, http or
 // https), method (default GET), headers, query (a list repeats its parameter)
-// and body, as package step's documentation of bodies says.
+// and body; the package documentation says how bodies are written and read.
 //
 // Added headers: Idempotency-Key and traceparent, which win over a document's
 // own when c names them, and User-Agent, which does not.

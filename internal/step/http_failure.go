@@ -24,7 +24,7 @@ func failure(ctx context.Context, req *request, err error, sent bool) *Error {
 		e.Unclear = sent
 		return e
 	}
-	code, why := explain(err)
+	code, why := explain(err, sent)
 	return &Error{Category: retry.Network, Code: code, Message: req.name() + ": " + why, Unclear: sent}
 }
 
@@ -62,7 +62,7 @@ func ended(ctx context.Context, req *request, err error) *Error {
 }
 
 // explain finds the code and the sentence for what went wrong on the way.
-func explain(err error) (code, why string) {
+func explain(err error, sent bool) (code, why string) {
 	var (
 		dns *net.DNSError
 		nt  net.Error
@@ -84,6 +84,8 @@ func explain(err error) (code, why string) {
 		return "reset", "the connection was reset before an answer came"
 	case errors.As(err, &nt) && nt.Timeout():
 		return "connect_timeout", "no connection within 10 s"
+	case !sent:
+		return "connect", "no connection could be made"
 	}
 	return "closed", "the connection ended before a readable answer came"
 }

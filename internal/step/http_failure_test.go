@@ -150,6 +150,40 @@ func TestBrokenConversations(t *testing.T) {
 	}
 }
 
+// An answer whose status says it all is not waited for beyond its call, and one
+// that takes the connection over does not hold the call at all.
+func TestRefusalWithoutAnEnd(t *testing.T) {
+	t.Parallel()
+	for head, want := range map[string]struct {
+		code string
+		took time.Duration
+	}{
+		"HTTP/1.1 500 Sorry\r\nContent-Length: 10\r\n\r\nhalf":                {"500", 3 * time.Second},
+		"HTTP/1.1 101 Switch\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n":    {"101", 0},
+		"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 99999\r\n\r\n": {"302", 3 * time.Second},
+	} {
+		t.Run(want.code, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h, begun := newCaller(t, HTTPConfig{DialContext: pipeTo(func(conn net.Conn) {
+					readRequest(conn)
+					_, _ = io.WriteString(conn, head)
+					_, _ = io.Copy(io.Discard, conn)
+				})}), time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+				defer cancel()
+				got := h.Call(ctx, post)
+				if got.Err == nil || got.Err.Code != want.code || got.Err.Unclear {
+					t.Errorf("outcome %+v, want the status %s", got.Err, want.code)
+				}
+				if took := time.Since(begun); took != want.took {
+					t.Errorf("took %s, want %s", took, want.took)
+				}
+			})
+		})
+	}
+}
+
 // timeout is a net.Error of an operation that took too long.
 type timeout struct{ error }
 
@@ -167,7 +201,7 @@ func TestNoConnection(t *testing.T) {
 		"reset":           op(syscall.ECONNRESET),
 		"unreachable":     op(syscall.ENETUNREACH),
 		"connect_timeout": timeout{errors.New("secret")},
-		"closed":          errors.New("secret"),
+		"connect":         errors.New("secret"),
 	} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()

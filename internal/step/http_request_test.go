@@ -2,13 +2,12 @@ package step
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
-
-	"context"
 
 	"github.com/seed-926d1ba8/stepline/internal/retry"
 )

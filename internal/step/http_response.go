@@ -23,7 +23,9 @@ func (h *HTTP) result(ctx context.Context, req *request, res *http.Response) Res
 	defer res.Body.Close()
 	out := Result{Response: seen(res)}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		discard(res.Body)
+		if res.StatusCode != http.StatusSwitchingProtocols { // its body is the open connection
+			discard(res.Body)
+		}
 		out.Err = h.refusal(req, res)
 		return out
 	}

@@ -1,5 +1,3 @@
-// Package step makes the calls that steps stand for, one file per step type
-// behind one small interface.
 package step
 
 import (
