@@ -42,7 +42,7 @@ func (m *Machine) Outcome(c Call, r Result, rnd *rand.Rand) *record.Step {
 	switch {
 	case e.Category == string(retry.Cancelled):
 		attempt.Outcome = "cancelled"
-		rec.State = record.Abandoned
+		rec.State, rec.For = record.Abandoned, ""
 	case r.Unclear && !c.Step.Idempotent:
 		rec.AddAttempt(attempt)
 		return m.unknown(c.Step, rec, r.End, "the call ended without a clear answer: "+e.Message)

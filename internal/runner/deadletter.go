@@ -142,7 +142,7 @@ func (r *Runner) endCrashed(ctx context.Context, m *record.Meta) error {
 	}
 	if st != record.Cancelled {
 		w.Set[table.DuePK], w.Set[table.DueSK] = table.String(record.DeadPK(m.Tenant, m.ID)), table.Int(now)
-	} else if m.DuePK != "" {
+	} else {
 		w.Remove = []string{table.DuePK, table.DueSK}
 	}
 	_, err := r.write(ctx, w, owner)

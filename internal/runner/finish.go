@@ -66,7 +66,7 @@ func (x *run) finishWrite(f *engine.Finish, last *record.Step) (w table.Write, r
 	if f.Status == record.Failed || f.Status == record.TimedOut {
 		w.Set[table.DuePK] = table.String(record.DeadPK(x.meta.Tenant, x.meta.ID))
 		w.Set[table.DueSK] = table.Int(x.r.now())
-	} else if x.meta.DuePK != "" {
+	} else {
 		w.Remove = append(w.Remove, table.DuePK, table.DueSK)
 	}
 	if f.Error != nil {
@@ -146,7 +146,7 @@ func (x *run) consumed(step, mark string) bool {
 // bill adds what this lease has cost so far, and this write, to the
 // execution's cost, in tenths of a unit.
 func (x *run) bill(w *table.Write) {
-	size := float64(x.sizeWith(*w)+32) / 1024
+	size := float64(x.sizeWith(*w)) / 1024
 	w.Add[record.AtWriteUnits] = int64(math.Round(10 * (x.meter.WriteUnits() + math.Ceil(size))))
 	if reads := int64(math.Round(10 * x.meter.ReadUnits())); reads > 0 {
 		w.Add[record.AtReadUnits] = reads

@@ -73,7 +73,7 @@ func (r *Runner) deliver(ctx context.Context, d queue.Delivery) error {
 	if msg.Hops >= record.MaxHops {
 		return r.endLoop(ctx, msg)
 	}
-	for {
+	for range signalTries {
 		x, old, err := r.tryLease(ctx, d, msg)
 		if err != nil {
 			return err
@@ -82,10 +82,11 @@ func (r *Runner) deliver(ctx context.Context, d queue.Delivery) error {
 			return x.work()
 		}
 		again, err := r.unleased(ctx, d, msg, old)
-		if !again {
+		if !again || err != nil {
 			return err
 		}
 	}
+	return errNotMine
 }
 
 // tryLease asks for the lease; without it, old is the META that stood in the
@@ -115,7 +116,14 @@ func (r *Runner) tryLease(ctx context.Context, d queue.Delivery, msg record.Mess
 	if err != nil {
 		return nil, nil, err
 	}
-	return r.newRun(ctx, d, msg, image, owner, until, nil)
+	x, err = r.newRun(ctx, d, msg, image, owner, until)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := x.load(nil); err != nil {
+		return nil, nil, x.giveBack(err)
+	}
+	return x, nil, nil
 }
 
 func leaseSet(now, until int64, message, owner string) table.Attrs {
@@ -213,6 +221,9 @@ func (r *Runner) expired(ctx context.Context, d queue.Delivery, msg, hint record
 	if crashes > maxCrashes {
 		return r.endCrashed(ctx, old)
 	}
+	if _, err := r.cfg.Docs.Document(ctx, old.Tenant, old.Workflow, old.Version); err != nil {
+		return err // before a crash is counted that is none
+	}
 	now, owner := r.now(), r.nonce(true)
 	until := r.leaseEnd(ctx, d.Lane, now)
 	set := leaseSet(now, until, d.ID, owner)
@@ -228,9 +239,12 @@ func (r *Runner) expired(ctx context.Context, d queue.Delivery, msg, hint record
 	if err != nil {
 		return err
 	}
-	x, _, err := r.newRun(ctx, d, msg, image, owner, until, recs)
+	x, err := r.newRun(ctx, d, msg, image, owner, until)
 	if err != nil {
 		return err
+	}
+	if err := x.load(recs); err != nil {
+		return err // never given back: that would forget what is in doubt
 	}
 	x.doubtUntil = old.LeaseUntil
 	return x.work()

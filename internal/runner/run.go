@@ -67,27 +67,22 @@ var (
 	errCancelled = errors.New("cancelled")
 )
 
-// newRun builds the state of an execution that has just been leased; recs are
-// its records where they are known.
-func (r *Runner) newRun(ctx context.Context, d queue.Delivery, msg record.Message, image table.Attrs, owner string, until int64, recs map[string]*record.Step) (*run, *record.Meta, error) {
+// newRun is an execution that has just been leased, not yet loaded.
+func (r *Runner) newRun(ctx context.Context, d queue.Delivery, msg record.Message, image table.Attrs, owner string, until int64) (*run, error) {
 	m, err := record.DecodeImage(msg.PK, image)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	meter := &table.Meter{}
-	x := &run{
+	return &run{
 		r: r, ctx: table.WithMeter(ctx, meter), d: d, msg: msg, pk: msg.PK, meta: m, image: image,
 		epoch: m.Epoch, owner: owner, until: until, meter: meter, began: r.now(),
 		events: make(chan event), poked: make(chan struct{}, 1), lane: laneOf(m),
-	}
-	if err := x.load(recs); err != nil {
-		return nil, nil, x.giveBack(err)
-	}
-	return x, nil, nil
+	}, nil
 }
 
-// load reads what the machine is built from. A first lease has nothing to
-// read but a large input.
+// load reads what the machine is built from; recs are the records where they
+// are known. A first lease has nothing to read but a large input.
 func (x *run) load(recs map[string]*record.Step) error {
 	m := x.meta
 	doc, err := x.r.cfg.Docs.Document(x.ctx, m.Tenant, m.Workflow, m.Version)

@@ -42,7 +42,7 @@ type frozen struct {
 func (r *Runner) Start(ctx context.Context, s StartRequest) (Started, error) {
 	meter := &table.Meter{}
 	ctx = table.WithMeter(ctx, meter)
-	f, doc, value, err := r.freeze(ctx, s)
+	f, doc, err := r.freeze(ctx, s)
 	replayed := false
 	if s.Key != "" {
 		if f, replayed, err = r.claim(ctx, s, f, err); err == nil && replayed {
@@ -52,16 +52,11 @@ func (r *Runner) Start(ctx context.Context, s StartRequest) (Started, error) {
 	if err != nil {
 		return Started{}, unavailable(err)
 	}
-	if replayed && value == nil {
-		if value, err = decodeInput(s.Input); err != nil {
-			return Started{}, err
-		}
-	}
 	return r.begin(ctx, s, f, doc, meter, replayed)
 }
 
 // freeze fixes workflow, version and id of a new execution.
-func (r *Runner) freeze(ctx context.Context, s StartRequest) (f frozen, doc *workflow.Document, input any, err error) {
+func (r *Runner) freeze(ctx context.Context, s StartRequest) (f frozen, doc *workflow.Document, err error) {
 	f = frozen{workflow: s.Workflow, version: s.Version, id: r.newID(r.cfg.Now())}
 	if s.Version == 0 {
 		f.version, doc, err = r.cfg.Docs.Live(ctx, s.Tenant, s.Workflow)
@@ -69,18 +64,19 @@ func (r *Runner) freeze(ctx context.Context, s StartRequest) (f frozen, doc *wor
 		doc, err = r.cfg.Docs.Document(ctx, s.Tenant, s.Workflow, s.Version)
 	}
 	if err != nil {
-		return f, nil, nil, err
+		return f, nil, err
 	}
-	if input, err = decodeInput(s.Input); err != nil {
-		return f, nil, nil, err
+	input, err := decodeInput(s.Input)
+	if err != nil {
+		return f, nil, err
 	}
 	if faults := doc.CheckInput(input); len(faults) > 0 {
 		for i := range faults {
 			faults[i].Pointer = "/input" + faults[i].Pointer
 		}
-		return f, nil, nil, &problem.Error{Code: problem.Invalid, Detail: "the input does not fit the workflow's input schema", Faults: faults}
+		return f, nil, &problem.Error{Code: problem.Invalid, Detail: "the input does not fit the workflow's input schema", Faults: faults}
 	}
-	return f, doc, input, nil
+	return f, doc, nil
 }
 
 func decodeInput(raw json.RawMessage) (any, error) {

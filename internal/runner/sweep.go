@@ -24,21 +24,23 @@ const (
 // than three minutes that are still open get an entry. It may run twice at a
 // time, or die anywhere. The first error does not stop the rest.
 func (r *Runner) Sweep(ctx context.Context) error {
-	return errors.Join(r.sweepDue(ctx), r.sweepStarts(ctx, r.now()-r.times.SweepLag.Milliseconds()))
+	return errors.Join(r.sweepDue(ctx), r.sweepStarts(ctx, r.now()-r.times.SweepLag.Milliseconds(), false))
 }
 
-// SweepAll sweeps up to now: what an embedded store does when it is opened,
-// since no message of an earlier process may be under way any more.
+// SweepAll sweeps up to now and sends for everything that is due: what an
+// embedded store does when it is opened, since nobody of an earlier process is
+// about to.
 func (r *Runner) SweepAll(ctx context.Context) error {
-	return errors.Join(r.sweepDue(ctx), r.sweepStarts(ctx, r.now()))
+	return errors.Join(r.sweepDue(ctx), r.sweepStarts(ctx, r.now(), true))
 }
 
 func (r *Runner) sweepDue(ctx context.Context) error {
 	var errs []error
+	busy := r.backlogs(ctx)
 	for shard := range record.DueShards {
 		q := table.Query{Index: table.Due, PK: record.DueShard(shard), To: strconv.FormatInt(r.now()+dueAhead.Milliseconds(), 10)}
 		err := r.query(ctx, q, func(it table.Item) error {
-			if err := r.sweepEntry(ctx, it.PK); err != nil {
+			if err := r.sweepEntry(ctx, it.PK, busy); err != nil {
 				errs = append(errs, err)
 			}
 			return ctx.Err()
@@ -49,7 +51,7 @@ func (r *Runner) sweepDue(ctx context.Context) error {
 }
 
 // sweepEntry looks at one due entry. The index may lag, so META decides.
-func (r *Runner) sweepEntry(ctx context.Context, pk string) error {
+func (r *Runner) sweepEntry(ctx context.Context, pk string, busy map[queue.Lane]bool) error {
 	m, err := r.meta(ctx, pk, true)
 	now := r.now()
 	if err != nil || m == nil || m.Status.Terminal() || m.DuePK == "" || m.DueAt > now+dueAhead.Milliseconds() {
@@ -69,11 +71,28 @@ func (r *Runner) sweepEntry(ctx context.Context, pk string) error {
 		}
 		return r.moveDue(ctx, m, m.NextDue+sweepMore.Milliseconds(), 0)
 	}
+	if m.Resends > 0 && busy[laneOf(m)] {
+		return nil // its first message is in the backlog; the entry stays due
+	}
 	hint := record.Message{PK: pk, Run: m.Run, Epoch: m.Epoch, Why: record.WhyWatch}
 	if err := r.send(ctx, laneOf(m), hint, r.until(m.DueAt)); err != nil {
 		return err
 	}
 	return r.moveDue(ctx, m, now+backoffMinutes(m.Resends).Milliseconds(), 1)
+}
+
+// backlogHigh is the number of waiting messages from which a lane counts as
+// behind: sending again for what is queued already would only grow it.
+const backlogHigh = 1000
+
+// backlogs says which lanes are behind. A lane that cannot be counted is not.
+func (r *Runner) backlogs(ctx context.Context) map[queue.Lane]bool {
+	busy := map[queue.Lane]bool{}
+	for _, l := range []queue.Lane{queue.High, queue.Normal, queue.Low} {
+		visible, _, _, err := r.cfg.Queue.Depth(ctx, l)
+		busy[l] = err == nil && visible > backlogHigh
+	}
+	return busy
 }
 
 // moveDue sets the due entry under the index rule. Losing to another writer is
@@ -95,11 +114,11 @@ func (r *Runner) moveDue(ctx context.Context, m *record.Meta, at int64, resent i
 }
 
 // sweepStarts looks at the starts up to a time that it has not yet looked at.
-func (r *Runner) sweepStarts(ctx context.Context, upTo int64) error {
+func (r *Runner) sweepStarts(ctx context.Context, upTo int64, send bool) error {
 	var errs []error
 	err := r.query(ctx, table.Query{PK: record.TenantsPK}, func(it table.Item) error {
 		for shard := range max(1, int(it.Attrs["shards"].Int())) {
-			errs = append(errs, r.sweepShard(ctx, it.SK, shard, upTo))
+			errs = append(errs, r.sweepShard(ctx, it.SK, shard, upTo, send))
 		}
 		return ctx.Err()
 	})
@@ -107,7 +126,7 @@ func (r *Runner) sweepStarts(ctx context.Context, upTo int64) error {
 }
 
 // sweepShard goes over one history partition from its cursor on.
-func (r *Runner) sweepShard(ctx context.Context, tenant string, shard int, upTo int64) error {
+func (r *Runner) sweepShard(ctx context.Context, tenant string, shard int, upTo int64, send bool) error {
 	cursor := table.Key{PK: "~sweep", SK: record.HistShard(tenant, shard)}
 	from, err := r.sweptTo(ctx, cursor)
 	if err != nil {
@@ -120,7 +139,7 @@ func (r *Runner) sweepShard(ctx context.Context, tenant string, shard int, upTo 
 	}
 	var pks []table.Key
 	flush := func() error {
-		err := r.sweepMetas(ctx, pks)
+		err := r.sweepMetas(ctx, pks, send)
 		pks = pks[:0]
 		return err
 	}
@@ -158,7 +177,7 @@ func (r *Runner) sweptTo(ctx context.Context, cursor table.Key) (int64, error) {
 
 // sweepMetas gives what is open and unwatched its due entry, and sends what
 // has lost its holder to solo.
-func (r *Runner) sweepMetas(ctx context.Context, keys []table.Key) error {
+func (r *Runner) sweepMetas(ctx context.Context, keys []table.Key, send bool) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -188,20 +207,26 @@ func (r *Runner) sweepMetas(ctx context.Context, keys []table.Key) error {
 	var errs []error
 	for _, k := range keys {
 		if m := seen[k.PK]; m != nil {
-			errs = append(errs, r.sweepMeta(ctx, m))
+			errs = append(errs, r.sweepMeta(ctx, m, send))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (r *Runner) sweepMeta(ctx context.Context, m *record.Meta) error {
+func (r *Runner) sweepMeta(ctx context.Context, m *record.Meta, send bool) error {
 	now := r.now()
 	if m.Status.Terminal() {
 		return nil
 	}
-	if m.LeaseUntil != 0 && !r.leaseLive(m, now) {
-		hint := record.Message{PK: m.PK, Run: m.Run, Epoch: m.Epoch, Why: record.WhyTakeover}
+	hint := record.Message{PK: m.PK, Run: m.Run, Epoch: m.Epoch, Why: record.WhyWatch}
+	switch {
+	case m.LeaseUntil != 0 && !r.leaseLive(m, now):
+		hint.Why = record.WhyTakeover
 		if err := r.send(ctx, queue.Solo, hint, 0); err != nil {
+			return err
+		}
+	case send && m.LeaseUntil == 0 && m.NextDue <= now:
+		if err := r.send(ctx, laneOf(m), hint, 0); err != nil {
 			return err
 		}
 	}

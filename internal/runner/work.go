@@ -160,7 +160,7 @@ func (x *run) take(ev event) (next engine.Plan, end bool, err error) {
 	}
 	c := *ev.call
 	x.machine.SetInFlight(c.Step, false)
-	if ev.cut && ev.result.Err != nil && (c.Step.Idempotent || !ev.result.Unclear) {
+	if ev.cut && (c.Step.Idempotent || !ev.result.Unclear) {
 		// Cut short for our own reasons: no outcome. Whoever goes on calls again
 		// with the same key.
 		x.handover = true
@@ -210,7 +210,9 @@ func (x *run) stored(ev event) {
 	if s := x.doc.Step(ev.stored.ID); s != nil {
 		x.machine.SetInFlight(s, false)
 	}
-	x.machine.Apply(ev.stored)
+	if s := x.doc.Step(ev.stored.ID); s == nil || x.machine.Record(s) != ev.stored {
+		x.machine.Apply(ev.stored)
+	}
 	if ev.adopted {
 		x.machine.Forget() // what was derived from the outcome that lost
 	}
