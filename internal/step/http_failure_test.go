@@ -25,7 +25,7 @@ func pipeTo(serve func(conn net.Conn)) func(context.Context, string, string) (ne
 	return func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
 		go func() {
-			defer server.Close()
+			defer func() { _ = server.Close() }()
 			serve(server)
 		}()
 		return client, nil
@@ -223,7 +223,7 @@ func TestRefusedPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Close()
+	_ = l.Close()
 	got := call(t, newCaller(t, HTTPConfig{}), map[string]any{"url": "http://" + l.Addr().String()})
 	if got.Err == nil || got.Err.Category != retry.Network || got.Err.Code != "refused" || got.Err.Unclear {
 		t.Errorf("outcome %+v, want refused", got.Err)

@@ -46,7 +46,7 @@ func TestRedirectToAnotherHostDropsCredentials(t *testing.T) {
 	var home string
 	abroad := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/back" {
-			http.Redirect(w, r, home+"/echo", 302)
+			http.Redirect(w, r, home+"/echo", http.StatusFound)
 			return
 		}
 		echo(w, r)
@@ -56,7 +56,7 @@ func TestRedirectToAnotherHostDropsCredentials(t *testing.T) {
 			echo(w, r)
 			return
 		}
-		http.Redirect(w, r, abroad+r.URL.Path, 307)
+		http.Redirect(w, r, abroad+r.URL.Path, http.StatusTemporaryRedirect)
 	})
 	for _, path := range []string{"/stay", "/back"} {
 		got := call(t, newCaller(t, HTTPConfig{}), map[string]any{"url": home + path, "headers": credentials})
@@ -105,7 +105,7 @@ func TestRedirectsEnd(t *testing.T) {
 		var calls atomic.Int64
 		got := call(t, newCaller(t, HTTPConfig{}), map[string]any{"url": serve(t, func(w http.ResponseWriter, r *http.Request) {
 			if int(calls.Add(1)) <= hops {
-				http.Redirect(w, r, "/on", 302)
+				http.Redirect(w, r, "/on", http.StatusFound)
 			}
 		})})
 		if (got.Err == nil) != ok {

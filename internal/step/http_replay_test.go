@@ -42,12 +42,12 @@ func newCuttingServer(t *testing.T) *cuttingServer {
 			all.Go(func() { s.serve(conn) })
 		}
 	})
-	t.Cleanup(func() { l.Close(); all.Wait() })
+	t.Cleanup(func() { _ = l.Close(); all.Wait() })
 	return s
 }
 
 func (s *cuttingServer) serve(conn net.Conn) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	r := bufio.NewReader(conn)
 	for {
 		req, err := http.ReadRequest(r)
@@ -180,7 +180,7 @@ func unreadServer(t *testing.T, cut <-chan struct{}) (address string, seen *atom
 				return
 			}
 			all.Go(func() {
-				defer conn.Close()
+				defer func() { _ = conn.Close() }()
 				r := bufio.NewReader(conn)
 				for {
 					if _, err := http.ReadRequest(r); err != nil {
@@ -196,7 +196,7 @@ func unreadServer(t *testing.T, cut <-chan struct{}) (address string, seen *atom
 			})
 		}
 	})
-	t.Cleanup(func() { l.Close(); all.Wait() })
+	t.Cleanup(func() { _ = l.Close(); all.Wait() })
 	return l.Addr().String(), seen
 }
 

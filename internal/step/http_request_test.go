@@ -20,7 +20,7 @@ func onTheWire(t *testing.T, c Call) string {
 		h := newCaller(t, HTTPConfig{DialContext: func(context.Context, string, string) (net.Conn, error) {
 			client, server := net.Pipe()
 			go func() {
-				defer server.Close()
+				defer func() { _ = server.Close() }()
 				buf := make([]byte, 64<<10)
 				n, _ := server.Read(buf) // the request is one write
 				sent.Write(buf[:n])

@@ -20,7 +20,7 @@ import (
 
 // result reads the answer to its end, so that the connection can be used again.
 func (h *HTTP) result(ctx context.Context, req *request, res *http.Response) Result {
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	out := Result{Response: seen(res)}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		if res.StatusCode != http.StatusSwitchingProtocols { // its body is the open connection
