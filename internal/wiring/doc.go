@@ -12,7 +12,7 @@
 // Two conventions tie the template to the code. The last element of a
 // function's CodeUri (functions/worker) is the function's name, so that one
 // binary may serve several functions. And the id of an HttpApi event is the
-// name of the operation it carries (StartExecution), so that its path and
+// name of the operation it carries (PostExecutions), so that its path and
 // method can be changed without touching code.
 //
 // The template is read as YAML nodes, with the intrinsic functions that it

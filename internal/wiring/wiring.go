@@ -33,7 +33,7 @@ type Function struct {
 type Route struct {
 	Method    string // upper case
 	Path      string // with {names}
-	Operation string // the event's id: StartExecution
+	Operation string // the event's id: PostExecutions
 	Function  string // name of the function: execute
 	At        string // where the template says so, for messages
 }

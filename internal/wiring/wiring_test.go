@@ -96,7 +96,7 @@ func TestChangesAreFollowed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := w.Routes[0]; r.Operation != "StartExecution" || r.Path != "/v2/starts" || r.Function != "execute" || r.Method != "POST" {
+	if r := w.Routes[0]; r.Operation != "PostExecutions" || r.Path != "/v2/starts" || r.Function != "execute" || r.Method != "POST" {
 		t.Errorf("route: %+v", r)
 	}
 	if l := w.Lanes[queue.High]; l.Batch != 3 || l.MaxReceives != 7 || l.Visibility != 2*time.Minute {
@@ -123,7 +123,7 @@ func TestMistakesNameResourceAndRemedy(t *testing.T) {
 		"table removed":       {without(src, "Table"), "names Table, which is not declared"},
 		"unknown function":    {edit("CodeUri: functions/status", "CodeUri: functions/stats"), "StatusFunction: CodeUri functions/stats is no function of this version"},
 		"unknown lane":        {edit("\n  SoloQueue:\n", "\n  UrgentQueue:\n    Type: AWS::SQS::Queue\n\n  SoloQueue:\n"), "UrgentQueue: is no lane of this version; the lanes' queues are HighQueue,"},
-		"route twice":         {edit("Path: /v1/health}", "Path: /v1/executions}"), "StatusFunction: event GetHealth has the route GET /v1/executions, which ListExecutions has already"},
+		"route twice":         {edit("Path: /v1/health}", "Path: /v1/executions}"), "StatusFunction: event GetHealth has the route GET /v1/executions, which GetExecutions has already"},
 		"ambiguous route":     {edit(`Method: PUT, Path: "/v1/workflows/{name}"`, `Method: GET, Path: "/v1/workflows/{x}"`), "has already"},
 		"bad path":            {edit("Path: /v1/health}", "Path: v1/health}"), `event GetHealth has Path "v1/health"`},
 		"proxy path":          {edit("Path: /v1/health}", `Path: "/{proxy+}"}`), `event GetHealth has Path "/{proxy+}"`},

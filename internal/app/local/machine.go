@@ -1,0 +1,108 @@
+package local
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/app"
+	"github.com/seed-926d1ba8/stepline/internal/queue"
+	queuesqlite "github.com/seed-926d1ba8/stepline/internal/queue/sqlite"
+	"github.com/seed-926d1ba8/stepline/internal/runner"
+	"github.com/seed-926d1ba8/stepline/internal/sqlitefile"
+	"github.com/seed-926d1ba8/stepline/internal/step"
+	tablesqlite "github.com/seed-926d1ba8/stepline/internal/table/sqlite"
+	"github.com/seed-926d1ba8/stepline/internal/wiring"
+)
+
+// logSpace is what the write-ahead log is given at once: growing it on every
+// commit would make each fsync two to three times slower.
+const logSpace = 16 << 20
+
+// Machine is an open data folder with the services on it. Close it.
+type Machine struct {
+	*app.Services
+	File  *sqlitefile.File
+	Table *tablesqlite.Table
+	Queue *queuesqlite.Queue
+
+	config Config
+	wiring *wiring.Wiring
+	caller *step.HTTP
+	log    *slog.Logger
+}
+
+// Open opens the data folder of c and makes the services that w asks for.
+// c.PublicURL must be set. Errors are one line each; what is in the folder is
+// left as it was.
+func Open(c Config, w *wiring.Wiring, now func() time.Time, log *slog.Logger) (*Machine, error) {
+	m := &Machine{config: c, wiring: w, log: log}
+	times, err := m.times()
+	if err != nil {
+		return nil, err
+	}
+	if m.File, err = sqlitefile.Open(c.Data, sqlitefile.Options{Now: now, Preallocate: logSpace}); err != nil {
+		return nil, err
+	}
+	if err := m.open(now, app.Config{PublicURL: c.PublicURL, Times: times, Log: log}); err != nil {
+		_ = m.Close()
+		return nil, oneLine(err)
+	}
+	return m, nil
+}
+
+func (m *Machine) open(now func() time.Time, c app.Config) (err error) {
+	if m.Table, err = tablesqlite.New(m.File); err != nil {
+		return err
+	}
+	if m.Queue, err = queuesqlite.New(m.File, m.lanes(), now); err != nil {
+		return err
+	}
+	if c.Keys, err = callbackKeys(m.config.Data); err != nil {
+		return err
+	}
+	m.caller = step.NewHTTP(step.HTTPConfig{Now: now})
+	m.Services, err = app.New(app.Ports{
+		Table: m.Table, Queue: m.Queue, HTTP: m.caller, Now: now,
+		Incarnation: m.File.Incarnation(), Dead: m.File.Dead,
+	}, c)
+	return err
+}
+
+func (m *Machine) lanes() map[queue.Lane]queuesqlite.Config {
+	lanes := map[queue.Lane]queuesqlite.Config{}
+	for name, l := range m.wiring.Lanes {
+		lanes[name] = queuesqlite.Config{
+			Visibility: l.Visibility, Retention: l.Retention,
+			MaxReceives: l.MaxReceives, DeadLetter: l.DeadLetter,
+		}
+	}
+	return lanes
+}
+
+// times are the protocol's, as the template gives them to the worker.
+func (m *Machine) times() (runner.Times, error) {
+	worker, _ := m.wiring.Function("worker") // Parse has made sure of it
+	return app.Times(func(name string) string { return worker.Env[name] })
+}
+
+// Close closes the data folder. Run must have returned.
+func (m *Machine) Close() error {
+	if m.caller != nil {
+		m.caller.Close()
+	}
+	return m.File.Close()
+}
+
+// oneLine keeps an error's identity and makes its text one line.
+func oneLine(err error) error {
+	if strings.Contains(err.Error(), "\n") {
+		return lineError{err}
+	}
+	return err
+}
+
+type lineError struct{ error }
+
+func (e lineError) Error() string { return strings.Join(strings.Fields(e.error.Error()), " ") }
+func (e lineError) Unwrap() error { return e.error }
