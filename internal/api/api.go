@@ -1,0 +1,102 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/history"
+	"github.com/seed-926d1ba8/stepline/internal/registry"
+	"github.com/seed-926d1ba8/stepline/internal/runner"
+	"github.com/seed-926d1ba8/stepline/internal/workflow"
+)
+
+// Engine starts executions and changes their course. Errors that concern the
+// caller are *problem.Error.
+type Engine interface {
+	Start(ctx context.Context, s runner.StartRequest) (runner.Started, error)
+	Cancel(ctx context.Context, tenant, id string) error
+	Pause(ctx context.Context, tenant, id string) error
+	Resume(ctx context.Context, tenant, id string, d runner.Decision) error
+	Retry(ctx context.Context, tenant, id string, r runner.RetryRequest) error
+	Callback(ctx context.Context, token string, body json.RawMessage) error
+	// Await returns nil once the execution has ended, else the context's error.
+	Await(ctx context.Context, tenant, id string) error
+}
+
+// Reads shows executions.
+type Reads interface {
+	Get(ctx context.Context, tenant, id string) (*history.Execution, error)
+	List(ctx context.Context, tenant string, f history.Filter) (history.List, error)
+}
+
+// Registry keeps workflows.
+type Registry interface {
+	Put(ctx context.Context, tenant, name string, doc *workflow.Document) (version int, created bool, err error)
+	Get(ctx context.Context, tenant, name string) (registry.Workflow, error)
+	List(ctx context.Context, tenant, after string, limit int) (found []registry.Workflow, more bool, err error)
+	Version(ctx context.Context, tenant, name string, version int) (registry.Version, error)
+	Versions(ctx context.Context, tenant, name string) ([]registry.Version, error)
+	SetLive(ctx context.Context, tenant, name string, version int) (registry.Workflow, error)
+	Delete(ctx context.Context, tenant, name string) error
+}
+
+var (
+	_ Registry = (*registry.Registry)(nil)
+	_ Reads    = (*history.Reader)(nil)
+	_ Engine   = (*runner.Runner)(nil)
+)
+
+// Config is what an API needs. Engine, Reads and Registry may be nil where the
+// function served has no route that uses them.
+type Config struct {
+	Engine   Engine
+	Reads    Reads
+	Registry Registry
+	Now      func() time.Time
+	// RequestID names a request whose caller did not; nil: a random text.
+	RequestID func() string
+	Log       *slog.Logger // nil: discards
+}
+
+// API serves the calls of the route table. It is safe for concurrent use.
+type API struct {
+	engine    Engine
+	reads     Reads
+	registry  Registry
+	now       func() time.Time
+	requestID func() string
+	log       *slog.Logger
+	routes    []Route
+	openAPI   []byte
+}
+
+// New makes an API.
+func New(c Config) (*API, error) {
+	if c.Now == nil {
+		return nil, errors.New("api: Now must be set")
+	}
+	a := &API{
+		engine: c.Engine, reads: c.Reads, registry: c.Registry, now: c.Now,
+		requestID: c.RequestID, log: c.Log, routes: Routes(),
+	}
+	if a.requestID == nil {
+		a.requestID = rand.Text
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	a.openAPI, err = openAPI(a.routes)
+	return a, err
+}
+
+// DefaultTenant is the tenant of whoever names none.
+const DefaultTenant = "default"
+
+// tenantOf is whose data the request is about.
+func tenantOf(*http.Request) string { return DefaultTenant }

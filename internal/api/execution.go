@@ -1,0 +1,162 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/seed-926d1ba8/stepline/internal/problem"
+	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/runner"
+)
+
+const executionsPath = "/v1/executions/"
+
+// executionID is the id in the path. One that cannot exist is not found, and
+// never becomes a key.
+func executionID(r *http.Request) (string, error) {
+	id := r.PathValue("id")
+	if _, err := record.CreatedAt(id); err != nil {
+		return "", problem.New(problem.NotFound, "there is no such execution")
+	}
+	return id, nil
+}
+
+func (a *API) getExecution(w http.ResponseWriter, r *http.Request) error {
+	id, err := executionID(r)
+	if err != nil {
+		return err
+	}
+	x, err := a.reads.Get(r.Context(), tenantOf(r), id)
+	if err != nil {
+		return err
+	}
+	return respondTagged(w, r, x)
+}
+
+func (a *API) getTimeline(w http.ResponseWriter, r *http.Request) error {
+	id, err := executionID(r)
+	if err != nil {
+		return err
+	}
+	x, err := a.reads.Get(r.Context(), tenantOf(r), id)
+	if err != nil {
+		return err
+	}
+	return respondTagged(w, r, page[Event]{Items: timeline(x)})
+}
+
+// Accepted answers what will happen to an execution, but has not yet.
+type Accepted struct {
+	ID string `json:"id"`
+}
+
+func accepted(w http.ResponseWriter, id string) error {
+	w.Header().Set("Location", executionsPath+id)
+	return respond(w, http.StatusAccepted, Accepted{ID: id})
+}
+
+func (a *API) cancelExecution(w http.ResponseWriter, r *http.Request) error {
+	id, err := executionID(r)
+	if err != nil {
+		return err
+	}
+	if err := a.engine.Cancel(r.Context(), tenantOf(r), id); err != nil {
+		return err
+	}
+	return accepted(w, id)
+}
+
+func (a *API) pauseExecution(w http.ResponseWriter, r *http.Request) error {
+	id, err := executionID(r)
+	if err != nil {
+		return err
+	}
+	b, err := readJSON(w, r, maxSmall)
+	if err != nil {
+		return err
+	}
+	if err := parseObject(b).err(); err != nil {
+		return err
+	}
+	if err := a.engine.Pause(r.Context(), tenantOf(r), id); err != nil {
+		return err
+	}
+	return accepted(w, id)
+}
+
+func (a *API) resumeExecution(w http.ResponseWriter, r *http.Request) error {
+	id, err := executionID(r)
+	if err != nil {
+		return err
+	}
+	b, err := readJSON(w, r, maxSmall)
+	if err != nil {
+		return err
+	}
+	o := parseObject(b, "step", "as")
+	d := runner.Decision{Step: o.text("step"), As: o.choice("as", "", runner.Again, runner.AsFailed)}
+	switch {
+	case o.raw("step") != nil && o.raw("as") == nil:
+		o.fault("/as", "is required with step: again or failed")
+	case o.raw("as") != nil && o.raw("step") == nil:
+		o.fault("/step", "is required with as: the step to decide about")
+	}
+	if err := o.err(); err != nil {
+		return err
+	}
+	if err := a.engine.Resume(r.Context(), tenantOf(r), id, d); err != nil {
+		return err
+	}
+	return accepted(w, id)
+}
+
+func (a *API) retryExecution(w http.ResponseWriter, r *http.Request) error {
+	id, err := executionID(r)
+	if err != nil {
+		return err
+	}
+	b, err := readJSON(w, r, maxStart)
+	if err != nil {
+		return err
+	}
+	o := parseObject(b, "from", "version", "input")
+	req := runner.RetryRequest{
+		From:  o.text("from"),
+		Live:  o.choice("version", "pinned", "pinned", "live") == "live",
+		Input: o.raw("input"),
+	}
+	if req.From == "" {
+		req.From = runner.FromFailed
+	}
+	if err := inputFits(req.Input); err != nil {
+		return err
+	}
+	if err := o.err(); err != nil {
+		return err
+	}
+	if err := a.engine.Retry(r.Context(), tenantOf(r), id, req); err != nil {
+		return err
+	}
+	return accepted(w, id)
+}
+
+// complete takes what a waiting step waits for. The token is the
+// authentication; the engine checks it before anything is read or written.
+func (a *API) complete(w http.ResponseWriter, r *http.Request) error {
+	b, err := readJSON(w, r, maxCallback)
+	if err != nil {
+		return err
+	}
+	if err := a.engine.Callback(r.Context(), r.PathValue("token"), b); err != nil {
+		return err
+	}
+	return respond(w, http.StatusOK, State{Status: "accepted"})
+}
+
+// State is an answer of one word.
+type State struct {
+	Status string `json:"status"`
+}
+
+func (a *API) health(w http.ResponseWriter, _ *http.Request) error {
+	return respond(w, http.StatusOK, State{Status: "ok"})
+}

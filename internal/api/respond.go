@@ -1,0 +1,58 @@
+package api
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+// respond answers a value as JSON.
+func respond(w http.ResponseWriter, status int, v any) error {
+	b, err := encode(v)
+	if err != nil {
+		return err
+	}
+	send(w, status, b)
+	return nil
+}
+
+func encode(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	e := json.NewEncoder(&buf)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, fmt.Errorf("api: encode the answer: %w", err)
+	}
+	return buf.Bytes(), nil
+}
+
+func send(w http.ResponseWriter, status int, b []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	w.WriteHeader(status)
+	_, _ = w.Write(b) // the caller may have gone
+}
+
+// respondTagged answers 200 with a strong ETag, which is a hash of the content,
+// or 304 to a caller who has it already.
+func respondTagged(w http.ResponseWriter, r *http.Request, v any) error {
+	b, err := encode(v)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(b)
+	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
+	w.Header().Set("Etag", tag)
+	w.Header().Set("Cache-Control", "no-cache") // ask each time, with the tag
+	if tagMatches(r.Header, tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	send(w, http.StatusOK, b)
+	return nil
+}

@@ -1,0 +1,82 @@
+package api
+
+import (
+	"slices"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/history"
+)
+
+// Event is one thing that happened to an execution. Types: created, started,
+// attempt_started, attempt_succeeded, attempt_failed, attempt_cancelled,
+// waiting (still, for what Reason says), and succeeded, failed, cancelled or
+// timed_out at the end.
+type Event struct {
+	At       time.Time  `json:"at"`
+	Type     string     `json:"type"`
+	Step     string     `json:"step,omitempty"`
+	Attempt  int        `json:"attempt,omitempty"`
+	Category string     `json:"category,omitempty"`
+	Message  string     `json:"message,omitempty"`
+	Delay    string     `json:"delay,omitempty"` // until the next attempt
+	Reason   string     `json:"reason,omitempty"`
+	Until    *time.Time `json:"until,omitempty"`
+}
+
+// timeline tells an execution as events in the order of their times.
+func timeline(x *history.Execution) []Event {
+	events := []Event{{At: x.CreatedAt, Type: "created"}}
+	if x.StartedAt != nil {
+		events = append(events, Event{At: *x.StartedAt, Type: "started"})
+	}
+	for i := range x.Steps {
+		events = appendAttempts(events, &x.Steps[i])
+	}
+	// What it waits for began when its step last did something.
+	for _, w := range x.WaitingFor {
+		events = append(events, Event{
+			At: lastOf(events, w.Step), Type: "waiting", Step: w.Step, Reason: w.Reason, Until: w.Until,
+		})
+	}
+	if x.EndedAt != nil {
+		end := Event{At: *x.EndedAt, Type: string(x.Status)}
+		if x.Error != nil {
+			end.Step, end.Category, end.Message = x.Error.Step, x.Error.Category, x.Error.Message
+		}
+		events = append(events, end) // behind what has the same time
+	}
+	slices.SortStableFunc(events, func(a, b Event) int { return a.At.Compare(b.At) })
+	return events
+}
+
+func appendAttempts(events []Event, s *history.Step) []Event {
+	for _, a := range s.Attempts {
+		events = append(events, Event{At: a.StartedAt, Type: "attempt_started", Step: s.ID, Attempt: a.N})
+		if a.EndedAt == nil {
+			continue
+		}
+		events = append(events, Event{
+			At: *a.EndedAt, Type: "attempt_" + a.Outcome, Step: s.ID, Attempt: a.N,
+			Category: a.Category, Message: a.Message, Delay: a.Delay,
+		})
+	}
+	return events
+}
+
+// lastOf is the time of a step's last event, or of the execution's last one
+// where the step has none yet.
+func lastOf(events []Event, step string) time.Time {
+	var last, latest time.Time
+	for _, e := range events {
+		if e.Step == step && e.At.After(last) {
+			last = e.At
+		}
+		if e.At.After(latest) {
+			latest = e.At
+		}
+	}
+	if last.IsZero() {
+		return latest
+	}
+	return last
+}
