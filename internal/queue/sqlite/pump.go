@@ -137,6 +137,7 @@ func (p *Pump) startWindow() {
 		if p.window == t { // else it was stopped in this very moment
 			p.full = true
 			p.feed()
+			p.stopWindow() // another pump may have taken them
 			p.queue.ready[p.lane] = true
 			p.queue.look()
 		}
