@@ -1,5 +1,7 @@
 package retry
 
+import "net/http"
+
 // Category classifies a failure, for machines: it decides whether a call is
 // retried and how failures are grouped.
 type Category string
@@ -10,7 +12,7 @@ const (
 	Auth        Category = "auth"         // 401, 403, a missing secret
 	NotFound    Category = "not_found"    // 404, 410
 	Conflict    Category = "conflict"     // 409, 412
-	RateLimited Category = "rate_limited" // 429, and 503 with Retry-After
+	RateLimited Category = "rate_limited" // 429
 	Timeout     Category = "timeout"      // no answer in time, 408, 504
 	Network     Category = "network"      // no connection, reset, DNS
 	Upstream    Category = "upstream"     // other 5xx
@@ -21,3 +23,41 @@ const (
 	Crashed     Category = "crashed" // the workers running it died repeatedly
 	Internal    Category = "internal"
 )
+
+// Categories lists every category.
+var Categories = []Category{
+	Validation, Auth, NotFound, Conflict, RateLimited, Timeout, Network, Upstream,
+	ClientError, CircuitOpen, Unknown, Cancelled, Crashed, Internal,
+}
+
+// Retried is the category's default: whether the same call may well succeed
+// later. Unknown is not retried by itself, because the effect may have
+// happened.
+func (c Category) Retried() bool {
+	switch c {
+	case RateLimited, Timeout, Network, Upstream, CircuitOpen:
+		return true
+	}
+	return false
+}
+
+// FromHTTP is the category of an HTTP status (RFC 9110, RFC 6585) that is no
+// success.
+func FromHTTP(status int) Category {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
+		return Auth
+	case http.StatusNotFound, http.StatusGone:
+		return NotFound
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return Conflict
+	case http.StatusTooManyRequests:
+		return RateLimited
+	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
+		return Timeout
+	}
+	if status >= 500 {
+		return Upstream
+	}
+	return ClientError
+}
