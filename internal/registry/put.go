@@ -154,7 +154,7 @@ func (p *put) add(ctx context.Context, h head) (done bool, err error) {
 		p.sent = map[int]int64{}
 	}
 	p.sent[n] = now.UnixMilli()
-	err = p.r.table.Transact(ctx, p.token(n, now), []table.Write{
+	err = p.r.table.Transact(ctx, p.token(n, h, now), []table.Write{
 		{
 			Key: versionKey(p.tenant, p.name, n), Kind: table.Put,
 			Set: versionAttrs(p.source, p.sha, now), If: table.IfAbsent(),
@@ -169,9 +169,9 @@ func (p *put) add(ctx context.Context, h head) (done bool, err error) {
 }
 
 // token makes the store apply a re-sent transaction once. It names everything
-// the transaction writes, so equal tokens are equal transactions.
-func (p *put) token(n int, now time.Time) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d\x00%s\x00%d", p.tenant, p.name, n, p.sha, now.UnixMilli()))
+// that the transaction writes and tests, so equal tokens are equal transactions.
+func (p *put) token(n int, h head, now time.Time) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %d %s %d %d %t", p.tenant, p.name, n, p.sha, now.UnixMilli(), h.live, h.hidden))
 	return hex.EncodeToString(sum[:16])
 }
 
