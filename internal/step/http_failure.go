@@ -116,22 +116,3 @@ func explainTLS(err error) string {
 	}
 	return ""
 }
-
-// category classifies a status that is not a success.
-func category(status int) retry.Category {
-	switch {
-	case status == 401, status == 403:
-		return retry.Auth
-	case status == 404, status == 410:
-		return retry.NotFound
-	case status == 409, status == 412:
-		return retry.Conflict
-	case status == 408, status == 504:
-		return retry.Timeout
-	case status == 429:
-		return retry.RateLimited
-	case status >= 500:
-		return retry.Upstream
-	}
-	return retry.ClientError
-}

@@ -47,7 +47,7 @@ func (h *HTTP) result(ctx context.Context, req *request, res *http.Response) Res
 func (h *HTTP) refusal(req *request, res *http.Response) *Error {
 	status := res.StatusCode
 	e := &Error{
-		Category: category(status), Code: strconv.Itoa(status),
+		Category: retry.FromHTTP(status), Code: strconv.Itoa(status),
 		Message:    req.name() + " answered " + strconv.Itoa(status),
 		RetryAfter: h.retryAfter(res.Header.Get("Retry-After")),
 		// A gateway that lost its upstream does not know what happened there.
@@ -55,7 +55,6 @@ func (h *HTTP) refusal(req *request, res *http.Response) *Error {
 	}
 	switch {
 	case redirects(status):
-		e.Category = retry.ClientError
 		e.Message += ", a redirect; only a GET or HEAD without a body follows one"
 	case status == http.StatusServiceUnavailable && e.RetryAfter > 0:
 		e.Category = retry.RateLimited
