@@ -1,0 +1,414 @@
+package history_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/history"
+	"github.com/seed-926d1ba8/stepline/internal/problem"
+	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/sqlitefile"
+	"github.com/seed-926d1ba8/stepline/internal/table"
+	"github.com/seed-926d1ba8/stepline/internal/table/sqlite"
+)
+
+const tenant = "acme"
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// shelf is a table with METAs and a Reader on it.
+type shelf struct {
+	t     *testing.T
+	table *stingy
+	rnd   *rand.Rand
+	*history.Reader
+}
+
+func newShelf(t *testing.T, seed uint64) *shelf {
+	t.Helper()
+	file, err := sqlitefile.Open(t.TempDir(), sqlitefile.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	inner, err := sqlite.New(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &shelf{t: t, table: &stingy{Table: inner}, rnd: rand.New(rand.NewPCG(seed, 1))}
+	s.Reader = &history.Reader{Table: s.table, Now: func() time.Time { return noon }}
+	return s
+}
+
+// stingy is a table that answers small pages, and every second one empty.
+type stingy struct {
+	table.Table
+	on      bool
+	queries atomic.Int64
+	entries atomic.Int64
+}
+
+func (s *stingy) Query(ctx context.Context, q table.Query) (table.Page, error) {
+	n := s.queries.Add(1)
+	if s.on {
+		rest, wasEmpty := strings.CutPrefix(string(q.After), "empty:")
+		q.After = table.Cursor(rest)
+		if !wasEmpty && n%2 == 0 {
+			return table.Page{Next: "empty:" + q.After}, nil
+		}
+		q.Limit = 3
+	}
+	page, err := s.Table.Query(ctx, q)
+	s.entries.Add(int64(len(page.Items)))
+	return page, err
+}
+
+// meta is what a test says of an execution.
+type meta struct {
+	id, workflow string
+	version      int
+	status       record.Status
+	created      time.Time
+	shard        int
+	expired      bool
+	due          bool // stands in the due index
+	hidden       bool // not in the history index
+}
+
+func (s *shelf) id(at time.Time) string {
+	var e [10]byte
+	for i := range e {
+		e[i] = byte(s.rnd.Uint32())
+	}
+	return record.NewID(at, e)
+}
+
+func (s *shelf) add(ms ...meta) {
+	s.t.Helper()
+	for _, m := range ms {
+		a := table.Attrs{
+			"fv": table.Int(record.FV), table.HistWork: table.String(m.workflow), record.AtVersion: table.Int(int64(m.version)),
+			record.AtStatus: table.String(string(m.status)), record.AtPriority: table.String("normal"),
+			record.AtDeadline: table.Int(m.created.Add(time.Hour).UnixMilli()),
+			table.ExpiryAttr:  table.Int(noon.Add(time.Hour).Unix()),
+		}
+		if !m.hidden {
+			a[table.HistPK] = table.String(record.HistShard(tenant, m.shard))
+		}
+		if m.expired {
+			a[table.ExpiryAttr] = table.Int(noon.Unix())
+		}
+		if m.due {
+			a[table.DuePK], a[table.DueSK] = table.String(record.DuePK(m.id)), table.Int(noon.UnixMilli())
+		}
+		if _, err := s.table.Write(s.t.Context(), table.Write{
+			Key: record.MetaKey(tenant, m.id), Kind: table.Put, Set: a, If: table.IfAbsent(),
+		}); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+func (s *shelf) shards(n int64) {
+	s.t.Helper()
+	if _, err := s.table.Write(s.t.Context(), table.Write{
+		Key: table.Key{PK: record.TenantsPK, SK: tenant}, Kind: table.Put,
+		Set: table.Attrs{"fv": table.Int(record.FV), "shards": table.Int(n)}, If: table.Always(),
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// walk follows the cursors to the last page.
+func (s *shelf) walk(f history.Filter) (ids []string, pages int) {
+	s.t.Helper()
+	for f.Cursor = ""; ; pages++ {
+		page, err := s.List(s.t.Context(), tenant, f)
+		if err != nil {
+			s.t.Fatalf("List %+v: %v", f, err)
+		}
+		if f.Limit > 0 && len(page.Items) > f.Limit {
+			s.t.Fatalf("a page of %d, the limit is %d", len(page.Items), f.Limit)
+		}
+		for _, x := range page.Items {
+			ids = append(ids, x.ID)
+		}
+		if f.Cursor = page.Next; f.Cursor == "" {
+			return ids, pages + 1
+		}
+	}
+}
+
+// Whatever the filter, the page size, the shards and the pages of the index:
+// the walk shows exactly what the filter selects, newest first, once.
+func TestListShowsExactlyWhatTheFilterSelects(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, seed)
+			s.table.on = seed%2 == 1
+			shards := 1 + int(seed%3)
+			s.shards(int64(shards))
+			var all []meta
+			for range 120 {
+				at := noon.Add(-time.Duration(s.rnd.IntN(200)) * time.Second) // some in the same millisecond
+				all = append(all, meta{
+					id: s.id(at), workflow: []string{"a", "b"}[s.rnd.IntN(2)], version: 1 + s.rnd.IntN(2),
+					status: record.Statuses[s.rnd.IntN(len(record.Statuses))], created: at,
+					shard: s.rnd.IntN(shards), expired: s.rnd.IntN(10) == 0,
+				})
+			}
+			s.add(all...)
+			for range 60 {
+				s.compare(all, s.randomFilter())
+			}
+		})
+	}
+}
+
+func (s *shelf) randomFilter() history.Filter {
+	f := history.Filter{Limit: 1 + s.rnd.IntN(30)}
+	if s.rnd.IntN(2) == 0 {
+		f.Workflow = []string{"a", "b", "unknown"}[s.rnd.IntN(3)]
+	}
+	if s.rnd.IntN(3) == 0 {
+		f.Version = 1 + s.rnd.IntN(2)
+	}
+	if s.rnd.IntN(2) == 0 {
+		f.Status = record.Statuses[s.rnd.IntN(len(record.Statuses))]
+	}
+	if s.rnd.IntN(3) == 0 {
+		f.From = noon.Add(-time.Duration(s.rnd.IntN(220)) * time.Second)
+	}
+	if s.rnd.IntN(3) == 0 {
+		f.To = noon.Add(-time.Duration(s.rnd.IntN(220)) * time.Second)
+	}
+	return f
+}
+
+func (s *shelf) compare(all []meta, f history.Filter) {
+	s.t.Helper()
+	var want []string
+	for _, m := range all {
+		if !m.expired && (f.Workflow == "" || m.workflow == f.Workflow) && (f.Version == 0 || m.version == f.Version) &&
+			(f.Status == "" || m.status == f.Status) &&
+			(f.From.IsZero() || !m.created.Before(f.From)) && (f.To.IsZero() || m.created.Before(f.To)) {
+			want = append(want, m.id)
+		}
+	}
+	slices.Sort(want)
+	slices.Reverse(want)
+	if got, _ := s.walk(f); !slices.Equal(got, want) {
+		s.t.Fatalf("List %+v\n got %v\nwant %v", f, got, want)
+	}
+}
+
+func TestAListIsNotDisturbedByNewStarts(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, 1)
+	var want []string
+	for i := range 10 {
+		at := noon.Add(time.Duration(i) * time.Second)
+		m := meta{id: s.id(at), workflow: "a", version: 1, status: record.Succeeded, created: at}
+		s.add(m)
+		want = append(want, m.id)
+	}
+	slices.Reverse(want)
+	first, err := s.List(t.Context(), tenant, history.Filter{Limit: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := noon.Add(time.Minute)
+	s.add(meta{id: s.id(later), workflow: "a", version: 1, status: record.Queued, created: later})
+	rest, err := s.List(t.Context(), tenant, history.Filter{Limit: 100, Cursor: first.Next})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, x := range append(first.Items, rest.Items...) {
+		got = append(got, x.ID)
+	}
+	if !slices.Equal(got, want) || rest.Next != "" {
+		t.Fatalf("two pages %v and next %q, want %v and none", got, rest.Next, want)
+	}
+}
+
+func TestAFullLastPageHasNoNext(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, 1)
+	for i := range 6 {
+		at := noon.Add(time.Duration(i) * time.Second)
+		s.add(meta{id: s.id(at), workflow: "a", version: 1, status: record.Succeeded, created: at})
+	}
+	for _, f := range []history.Filter{{Limit: 3}, {Limit: 3, Status: record.Succeeded}, {Limit: 3, Workflow: "a"}} {
+		if ids, pages := s.walk(f); len(ids) != 6 || pages != 2 {
+			t.Errorf("List %+v: %d items on %d pages, want 6 on 2", f, len(ids), pages)
+		}
+	}
+}
+
+// A filter that matches seldom answers partial pages instead of walking the
+// whole history at once.
+func TestAPageDoesABoundedAmountOfWork(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, 1)
+	const total = history.MaxExamined + 500
+	rare := meta{id: s.id(noon.Add(-time.Hour)), workflow: "rare", version: 1, status: record.Failed, created: noon.Add(-time.Hour)}
+	s.addMany(total, "common")
+	s.add(rare)
+	for _, f := range []history.Filter{{Workflow: "rare"}, {Status: record.Failed}} {
+		before := s.table.entries.Load()
+		page, err := s.List(t.Context(), tenant, f)
+		if err != nil || len(page.Items) != 0 || page.Next == "" {
+			t.Fatalf("first page of %+v = %d items, next %q, %v; want none and a cursor", f, len(page.Items), page.Next, err)
+		}
+		if n := s.table.entries.Load() - before; n > history.MaxExamined+250 {
+			t.Fatalf("%d index entries read for one page of at most %d", n, history.MaxExamined)
+		}
+		if ids, pages := s.walk(f); !slices.Equal(ids, []string{rare.id}) || pages != 2 {
+			t.Fatalf("walk of %+v = %v on %d pages, want %s on the second", f, ids, pages, rare.id)
+		}
+	}
+}
+
+// addMany writes executions concurrently, so that they share commits.
+func (s *shelf) addMany(n int, workflow string) {
+	s.t.Helper()
+	var ids []string
+	for i := range n {
+		ids = append(ids, s.id(noon.Add(-time.Duration(i)*time.Millisecond)))
+	}
+	done := make(chan struct{})
+	for chunk := range slices.Chunk(ids, 10) {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for _, id := range chunk {
+				s.add(meta{id: id, workflow: workflow, version: 1, status: record.Succeeded, created: noon})
+			}
+		}()
+	}
+	for range (n + 9) / 10 {
+		<-done
+	}
+}
+
+func TestBadCursors(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, 1)
+	for i := range 3 {
+		at := noon.Add(time.Duration(i) * time.Second)
+		s.add(meta{id: s.id(at), workflow: "a", version: 1, status: record.Succeeded, created: at})
+	}
+	page, err := s.List(t.Context(), tenant, history.Filter{Limit: 1, Workflow: "a"})
+	if err != nil || page.Next == "" {
+		t.Fatalf("List = %+v, %v", page, err)
+	}
+	flipped := []byte(page.Next)
+	flipped[12] ^= 1
+	for name, f := range map[string]history.Filter{
+		"garbage":        {Workflow: "a", Cursor: "garbage"},
+		"not base64":     {Workflow: "a", Cursor: "%%%"},
+		"shortened":      {Workflow: "a", Cursor: page.Next[:len(page.Next)-2]},
+		"one bit":        {Workflow: "a", Cursor: string(flipped)},
+		"other workflow": {Workflow: "b", Cursor: page.Next},
+		"other status":   {Workflow: "a", Status: record.Failed, Cursor: page.Next},
+		"other times":    {Workflow: "a", From: noon, Cursor: page.Next},
+	} {
+		_, err := s.List(t.Context(), tenant, f)
+		if problem.CodeOf(err) != problem.BadRequest || !strings.Contains(err.Error(), "cursor") {
+			t.Errorf("%s: error %v, want a bad request that names the cursor", name, err)
+		}
+	}
+	if _, err := s.List(t.Context(), tenant, history.Filter{Limit: 50, Workflow: "a", Cursor: page.Next}); err != nil {
+		t.Errorf("another limit with the same cursor: %v, want none", err)
+	}
+}
+
+func TestASummaryTellsWhatMetaKnows(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, 1)
+	id := s.id(noon)
+	s.add(meta{id: id, workflow: "a", version: 3, status: record.Paused, created: noon})
+	page, err := s.List(t.Context(), tenant, history.Filter{})
+	if err != nil || len(page.Items) != 1 {
+		t.Fatalf("List = %+v, %v", page, err)
+	}
+	x := page.Items[0]
+	if x.ID != id || x.Workflow != "a" || x.Version != 3 || x.Run != 1 || x.Status != record.Paused || x.Tags == nil ||
+		!x.CreatedAt.Equal(noon) || !x.Deadline.Equal(noon.Add(time.Hour)) || x.StartedAt != nil || x.EndedAt != nil ||
+		len(x.WaitingFor) != 1 || x.WaitingFor[0].Reason != "paused" || x.Steps != nil || x.Input != nil {
+		t.Fatalf("summary = %+v", x)
+	}
+}
+
+func TestANewerFormatIsAnError(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, 1)
+	id := s.id(noon)
+	s.add(meta{id: id, workflow: "a", version: 1, status: record.Queued, created: noon})
+	if _, err := s.table.Write(t.Context(), table.Write{
+		Key: record.MetaKey(tenant, id), Kind: table.Update, Set: table.Attrs{"fv": table.Int(record.FV + 1)}, If: table.IfPresent(),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.List(t.Context(), tenant, history.Filter{}); err == nil || !strings.Contains(err.Error(), "format version") {
+		t.Fatalf("List = %v, want an error that names the format version", err)
+	}
+}
+
+func TestOpenExecutions(t *testing.T) {
+	t.Parallel()
+	old := noon.Add(-time.Hour)
+	for name, c := range map[string]struct {
+		meta
+		want bool
+	}{
+		"young and queued":        {meta{workflow: "a", status: record.Queued, created: noon}, true},
+		"young and over":          {meta{workflow: "a", status: record.Succeeded, created: noon}, false},
+		"old and waiting":         {meta{workflow: "a", status: record.Waiting, created: old, due: true}, true},
+		"old, paused, index only": {meta{workflow: "a", status: record.Paused, created: old, due: true, hidden: true}, true},
+		"of another workflow":     {meta{workflow: "b", status: record.Waiting, created: old, due: true}, false},
+		"expired":                 {meta{workflow: "a", status: record.Waiting, created: old, due: true, expired: true}, false},
+		"ended, still in due":     {meta{workflow: "a", status: record.Cancelled, created: old, due: true}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, 7)
+			s.table.on = true
+			c.id, c.version = s.id(c.created), 1
+			s.add(c.meta)
+			if open, err := s.OpenExecutions(t.Context(), tenant, "a"); err != nil || open != c.want {
+				t.Fatalf("OpenExecutions = %t, %v; want %t", open, err, c.want)
+			}
+			if open, err := s.OpenExecutions(t.Context(), "other", "a"); err != nil || open {
+				t.Fatalf("OpenExecutions of another tenant = %t, %v; want false", open, err)
+			}
+		})
+	}
+}
+
+func FuzzCursor(f *testing.F) {
+	s := &history.Reader{Table: nothing{}, Now: func() time.Time { return noon }}
+	for _, c := range []string{"", "x", "AQ", strings.Repeat("A", 39)} {
+		f.Add(c, "a")
+	}
+	f.Fuzz(func(t *testing.T, cursor, workflow string) {
+		_, err := s.List(t.Context(), tenant, history.Filter{Workflow: workflow, Cursor: cursor})
+		if err != nil && problem.CodeOf(err) != problem.BadRequest {
+			t.Fatalf("cursor %q: %v, want a bad request or none", cursor, err)
+		}
+	})
+}
+
+// nothing is an empty table.
+type nothing struct{ table.Table }
+
+func (nothing) Get(context.Context, []table.Key, bool) ([]table.Item, error) { return nil, nil }
+func (nothing) Query(context.Context, table.Query) (table.Page, error)       { return table.Page{}, nil }
