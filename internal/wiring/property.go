@@ -52,11 +52,12 @@ func (t *template) queueNamed(n *yaml.Node, of, what string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	m := reference.FindStringSubmatch(s)
-	if m == nil || t.resources[m[1]] == nil || t.resources[m[1]].kind != queueKind {
-		return "", t.errorAt(n, of, "%s names %q, which is no queue of this template; use !GetAtt <Queue>.Arn", what, s)
+	if m := reference.FindStringSubmatch(s); len(m) > 1 {
+		if r := t.resources[m[1]]; r != nil && r.kind == queueKind {
+			return r.id, nil
+		}
 	}
-	return m[1], nil
+	return "", t.errorAt(n, of, "%s names %q, which is no queue of this template; use !GetAtt <Queue>.Arn", what, s)
 }
 
 // referred is the id a plain Ref or GetAtt names, "" for anything else.

@@ -90,7 +90,8 @@ func (t *template) readQueue(r *resource) (Lane, error) {
 	}
 	l.Visibility, l.Retention = seconds(visibility), seconds(retention)
 	if policy, ok := child(r.props, "RedrivePolicy"); ok {
-		return l, t.readRedrive(&l, r, policy)
+		err := t.readRedrive(&l, r, policy)
+		return l, err
 	}
 	if laneOf(r.id) != queue.Dead {
 		return l, t.errorAt(r.node, r.id, "has no RedrivePolicy: a message that cannot be handled would return for ever; "+

@@ -1,6 +1,7 @@
 package wiring_test
 
 import (
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -96,7 +97,7 @@ func TestChangesAreFollowed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := w.Routes[0]; r.Operation != "PostExecutions" || r.Path != "/v2/starts" || r.Function != "execute" || r.Method != "POST" {
+	if r := w.Routes[0]; r.Operation != "PostExecutions" || r.Path != "/v2/starts" || r.Function != "execute" || r.Method != http.MethodPost {
 		t.Errorf("route: %+v", r)
 	}
 	if l := w.Lanes[queue.High]; l.Batch != 3 || l.MaxReceives != 7 || l.Visibility != 2*time.Minute {

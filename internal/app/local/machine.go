@@ -86,6 +86,9 @@ func (m *Machine) times() (runner.Times, error) {
 	return app.Times(func(name string) string { return worker.Env[name] })
 }
 
+// Log is where the machine logs.
+func (m *Machine) Log() *slog.Logger { return m.log }
+
 // Close closes the data folder. Run must have returned.
 func (m *Machine) Close() error {
 	if m.caller != nil {

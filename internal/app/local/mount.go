@@ -42,9 +42,6 @@ func operation(r wiring.Route) (api.Route, error) {
 		if name != r.Operation {
 			continue
 		}
-		if route.Method != r.Method {
-			return route, fmt.Errorf("%s has Method %s; this call is a %s", r.At, r.Method, route.Method)
-		}
 		if want, got := placeholders(route.Pattern), placeholders(r.Path); !slices.Equal(want, got) {
 			return route, fmt.Errorf("%s has Path %s with the parameters %v; this call has %v", r.At, r.Path, got, want)
 		}
@@ -74,12 +71,15 @@ func placeholders(path string) []string {
 // moved gives a handler that knows a call by its own path the requests that
 // come in by the template's.
 func moved(r wiring.Route, to api.Route, h http.Handler) http.Handler {
-	if r.Path == to.Pattern {
+	if r.Path == to.Pattern && r.Method == to.Method {
 		return h
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, in *http.Request) {
 		path, raw := fill(to.Pattern, in)
 		out := in.Clone(in.Context())
+		if in.Method == r.Method { // else it is HEAD, which comes with every GET
+			out.Method = to.Method
+		}
 		out.URL = &url.URL{Path: path, RawPath: raw, RawQuery: in.URL.RawQuery}
 		h.ServeHTTP(w, out)
 	})

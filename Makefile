@@ -1,0 +1,43 @@
+# Stepline's targets; `make help` lists them.
+GO      ?= go
+LINT    := $(shell $(GO) env GOPATH)/bin/golangci-lint
+LINTVER := v2.15.0
+
+# The race detector needs a C compiler, everything else does without.
+CC_FOUND := $(shell command -v $$($(GO) env CC) 2>/dev/null)
+RACE     := $(if $(CC_FOUND),-race,)
+CGO      := $(if $(CC_FOUND),1,0)
+
+SEEDS ?= 5000
+JSON  ?=
+ARGS  ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint check sim bench
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## run Stepline on this machine, with a sample (ARGS="-no-demo" for more flags)
+	@CGO_ENABLED=0 $(GO) run ./infra/local $(ARGS)
+
+build: ## build the program into bin/stepline
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/stepline ./infra/local
+
+test: ## run all tests, with the race detector where a C compiler exists
+	@test -n "$(RACE)" || echo "no C compiler ($$($(GO) env CC)) here: the tests run without the race detector"
+	@CGO_ENABLED=$(CGO) $(GO) test $(RACE) ./...
+
+lint: ## check format, vet and lint
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	@$(GO) vet ./...
+	@$(LINT) version 2>/dev/null | grep -q '$(LINTVER:v%=%)' || $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTVER)
+	@$(LINT) run ./...
+
+check: lint test ## lint and test: what a change must pass
+
+sim: ## simulate SEEDS=5000 seeded runs with faults
+	@$(GO) test ./internal/sim -count=1 -timeout 60m -v -run '^TestSim$$' -seeds $(SEEDS)
+
+bench: ## measure, beside what the machine can do at most (JSON=file for a copy)
+	@CGO_ENABLED=0 $(GO) run ./infra/bench $(if $(JSON),-json $(JSON)) $(ARGS)
