@@ -1,7 +1,5 @@
 package retry
 
-import "net/http"
-
 // Category classifies a failure, for machines: it decides whether a call is
 // retried and how failures are grouped.
 type Category string
@@ -45,15 +43,15 @@ func (c Category) Retried() bool {
 // success.
 func FromHTTP(status int) Category {
 	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
+	case 401, 403, 407:
 		return Auth
-	case http.StatusNotFound, http.StatusGone:
+	case 404, 410:
 		return NotFound
-	case http.StatusConflict, http.StatusPreconditionFailed:
+	case 409, 412:
 		return Conflict
-	case http.StatusTooManyRequests:
+	case 429:
 		return RateLimited
-	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
+	case 408, 504:
 		return Timeout
 	}
 	if status >= 500 {

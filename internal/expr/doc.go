@@ -1,0 +1,16 @@
+// Package expr is the one expression language of workflow documents: templates
+// with {{ … }} and bare conditions, on expr-lang/expr.
+//
+// Expressions are compiled and checked when a document is registered. They
+// read input, vars, execution and the results of steps upstream, by name; any
+// other name, and any way round the name (steps[x], $env), is refused then.
+//
+// They are free of side effects and deterministic, because steps that only
+// compute are evaluated anew after a crash and must give the same bytes: there
+// is no clock and no randomness, and whatever goes over a map does so in the
+// order of its keys.
+//
+// They are bounded: length and nodes of the source at compile time; memory and
+// iterations by the VM's budget; the size of any string or list built; the size
+// of the result. Exceeding a bound is an *Error, never a hang.
+package expr
