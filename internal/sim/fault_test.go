@@ -1,0 +1,105 @@
+package sim
+
+// fault is one kind of thing that goes wrong.
+type fault int
+
+const (
+	crashBeforeWrite fault = iota
+	crashAfterWrite
+	crashBeforeSend
+	crashAfterSend
+	crashInCall
+	starterKilled
+	sweeperKilled
+	deadLetterKilled
+	outage
+	frozen
+	skewed
+	redelivered
+	sentTwice
+	delayed
+	reordered
+	lostRedelivered
+	tableBusy
+	queueBusy
+	appliedUnknown
+	neverApplied
+	writtenTwice
+	sentUnknown
+	staleRead
+	laggingIndex
+	tinyPage
+	slowDestination
+	dyingDestination
+	hangingDestination
+	poisoned
+	replayed
+	faults
+)
+
+var faultNames = [faults]string{
+	"crash before write", "crash after write", "crash before send", "crash after send", "crash in call",
+	"starter killed", "sweeper killed", "dead-letter return killed", "no worker can start", "frozen process",
+	"skewed clock", "redelivered", "sent twice", "delayed message", "overtaken message", "lost, then redelivered",
+	"table busy", "queue busy", "applied, reply lost", "not applied, reply lost", "written twice by the driver",
+	"send without answer", "stale read", "lagging index", "tiny page", "slow destination", "dying destination",
+	"hanging destination", "poisoned execution", "replayed request",
+}
+
+// rates is how likely each fault is at each of its occasions in one world.
+type rates [faults]float64
+
+// usual is the middle of what a world's rates are drawn from.
+var usual = rates{
+	crashBeforeWrite: 0.008, crashAfterWrite: 0.008, crashBeforeSend: 0.02, crashAfterSend: 0.02, crashInCall: 0.01,
+	starterKilled: 0.02, sweeperKilled: 0.004, deadLetterKilled: 0.1, outage: 1, frozen: 0.003,
+	skewed: 1, redelivered: 0.06, sentTwice: 0.04, delayed: 0.08, reordered: 0.15, lostRedelivered: 0.03,
+	tableBusy: 0.02, queueBusy: 0.04, appliedUnknown: 0.02, neverApplied: 0.015, writtenTwice: 0.02,
+	sentUnknown: 0.04, staleRead: 0.2, laggingIndex: 0.5, tinyPage: 0.2, slowDestination: 0.05, dyingDestination: 0.06,
+	hangingDestination: 0.03, poisoned: 1, replayed: 0.3,
+}
+
+// drawRates chooses the faults of a world. No world has them all: a fault that
+// is always covered up by another one would never be seen alone.
+func drawRates(d *dice) rates {
+	var r rates
+	switch d.below(10) {
+	case 0: // one kind of fault only, and more of it
+		k := d.below(int(faults))
+		r[k] = min(1, 2*usual[k])
+		return r
+	case 1: // a calm world
+		return r
+	}
+	for k := range r {
+		if d.chance(0.45) {
+			r[k] = min(1, usual[k]*[]float64{0.5, 1, 2}[d.below(3)])
+		}
+	}
+	if r[outage] != 0 && !d.chance(0.35) {
+		r[outage] = 0
+	}
+	if r[poisoned] != 0 && !d.chance(0.35) {
+		r[poisoned] = 0
+	}
+	return r
+}
+
+// strikes decides whether a fault happens now, and counts it.
+func (w *world) strikes(k fault, d *dice) bool {
+	if w.calm || w.rates[k] == 0 || !d.chance(w.rates[k]) {
+		return false
+	}
+	w.fired[k]++
+	return true
+}
+
+// onlyCrashes reports whether processes die and nothing else goes wrong.
+func (r rates) onlyCrashes() bool {
+	for k, p := range r {
+		if p > 0 && fault(k) > crashInCall {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,264 @@
+package sim
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/queue"
+	"github.com/seed-926d1ba8/stepline/internal/runner"
+)
+
+// dispatch hands messages to processes until the world stops, as Lambda's
+// event source mappings do.
+func (w *world) dispatch() {
+	for w.awaitVisible() {
+		d := w.dice("dispatch", 0)
+		if !w.rest(d.between(100*time.Microsecond, 15*time.Millisecond)) { // let a batch gather
+			return
+		}
+		w.mu.Lock()
+		for _, l := range laneOrder {
+			w.deliverLane(l, &d)
+		}
+		w.mu.Unlock()
+	}
+}
+
+// awaitVisible waits until a message can be handed out; it reports false when
+// the world stops first.
+func (w *world) awaitVisible() bool {
+	for {
+		w.mu.Lock()
+		next := w.nextVisible()
+		w.mu.Unlock()
+		span := time.Hour
+		if next >= 0 {
+			span = max(next-w.since(), 0)
+		}
+		t := time.NewTimer(w.claim(span))
+		select {
+		case <-w.stop:
+			t.Stop()
+			return false
+		case <-w.wake:
+			t.Stop()
+		case <-t.C:
+			return true
+		}
+	}
+}
+
+// nextVisible is when the first message can be handed out, -1 for never.
+// Callers hold mu.
+func (w *world) nextVisible() time.Duration {
+	var d dice
+	next := time.Duration(-1)
+	for _, l := range laneOrder {
+		if len(w.queue.lanes[l]) == 0 || w.room(&d, func(h *host) bool { return h.lanes[l] }) == nil {
+			continue
+		}
+		for _, m := range w.queue.lanes[l] {
+			if next < 0 || m.visible < next {
+				next = m.visible
+			}
+		}
+	}
+	return next
+}
+
+// deliverLane hands out what is visible in a lane. Callers hold mu.
+func (w *world) deliverLane(l queue.Lane, d *dice) {
+	for {
+		h := w.room(d, func(h *host) bool { return h.lanes[l] })
+		if h == nil {
+			return
+		}
+		batch := w.receive(l, d)
+		if len(batch) == 0 {
+			return
+		}
+		w.startBatch(h, l, batch)
+	}
+}
+
+// receive takes a batch off a lane. Callers hold mu.
+func (w *world) receive(l queue.Lane, d *dice) []queue.Delivery {
+	now, wire := w.since(), wiring[l]
+	var ready []*message
+	for _, m := range w.queue.lanes[l] {
+		if m.visible <= now {
+			ready = append(ready, m)
+		}
+	}
+	var batch []queue.Delivery
+	for len(ready) > 0 && len(batch) < wire.batch {
+		i := 0
+		if w.rates[reordered] > 0 && !w.calm {
+			i = d.below(len(ready))
+		}
+		m := ready[i]
+		for _, earlier := range ready {
+			if earlier.pk == m.pk && earlier.sent < m.sent {
+				w.fired[reordered]++
+				break
+			}
+		}
+		ready = append(ready[:i], ready[i+1:]...)
+		if wire.receives > 0 && m.receives >= wire.receives {
+			w.bury(m)
+			continue
+		}
+		m.receives++
+		m.receipt = m.id + "/" + strconv.Itoa(m.receives)
+		m.visible = now + wire.visibility
+		if w.strikes(lostRedelivered, d) {
+			w.trace.add(w, event{op: "lost on the way", message: m.body, note: m.id})
+			continue
+		}
+		if w.strikes(redelivered, d) {
+			m.visible = now + d.between(0, 20*time.Second)
+		}
+		batch = append(batch, queue.Delivery{
+			ID: m.id, Body: m.body, Receives: m.receives, Sent: w.start.Add(m.sent), Lane: l, Receipt: m.receipt,
+		})
+	}
+	return batch
+}
+
+// bury moves a message to the dead lane. Callers hold mu.
+func (w *world) bury(m *message) {
+	w.trace.add(w, event{op: "goes to the dead lane", message: m.body, note: m.id})
+	w.queue.remove(m)
+	m.origin, m.lane = m.lane, queue.Dead
+	m.receives, m.receipt, m.visible = 0, "", w.since()
+	w.queue.lanes[queue.Dead] = append(w.queue.lanes[queue.Dead], m)
+}
+
+// startBatch begins the invocation for a batch. Callers hold mu.
+func (w *world) startBatch(h *host, l queue.Lane, batch []queue.Delivery) {
+	kind := "work"
+	if l == queue.Dead {
+		kind = "dead"
+	}
+	var inv *invocation
+	started := make(chan struct{})
+	inv = w.invoke(h, kind, l, wiring[l].timeout, func(ctx context.Context, r *runner.Runner) {
+		<-started
+		if w.broken(inv) {
+			return
+		}
+		handle := r.Handle
+		if l == queue.Dead {
+			handle = r.DeadLetter
+		}
+		failed := handle(ctx, batch)
+		w.acknowledge(inv, batch, failed)
+	})
+	for _, d := range batch {
+		w.trace.add(w, event{proc: inv.proc.name, inv: inv.id, op: "receives", message: d.Body, note: d.Receipt + " on " + string(l)})
+	}
+	close(started)
+}
+
+// broken makes an invocation fail before it does anything while no worker can
+// start.
+func (w *world) broken(inv *invocation) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if inv.kind != "work" || w.since() < w.downFrom || w.since() >= w.downTo {
+		return false
+	}
+	w.fired[outage]++
+	return true
+}
+
+func (w *world) find(l queue.Lane, id string) *message {
+	for _, m := range w.queue.lanes[l] {
+		if m.id == id {
+			return m
+		}
+	}
+	return nil
+}
+
+// acknowledge deletes what was done. What failed stays in flight until its
+// visibility timeout, or comes back at once where the queue is embedded. An
+// outdated receipt deletes in one case of two, as on SQS.
+func (w *world) acknowledge(inv *invocation, batch []queue.Delivery, failed []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if inv.proc.dead || w.over() {
+		return
+	}
+	bad := map[string]bool{}
+	for _, id := range failed {
+		bad[id] = true
+	}
+	now := w.since()
+	for _, d := range batch {
+		m := w.find(d.Lane, d.ID)
+		if m == nil {
+			continue
+		}
+		roll := dice(mix(mixString(w.seed, d.Receipt), uint64(now)))
+		switch {
+		case bad[d.ID]:
+			w.trace.add(w, event{proc: inv.proc.name, inv: inv.id, op: "fails message", message: d.Body, note: d.Receipt})
+			if w.mode != lambda && m.receipt == d.Receipt {
+				m.visible = min(m.visible, now+roll.between(time.Millisecond, 5*time.Second))
+				w.poke()
+			}
+		case m.receipt == d.Receipt || roll.chance(0.5):
+			w.trace.add(w, event{proc: inv.proc.name, inv: inv.id, op: "acks", message: d.Body, note: d.Receipt})
+			w.queue.remove(m)
+		}
+	}
+}
+
+// cron runs the sweeper every minute.
+func (w *world) cron() {
+	d := w.dice("cron", 0)
+	for w.rest(time.Minute + d.between(0, time.Second)) {
+		if w.mayDoze() {
+			continue
+		}
+		w.sweepOnce()
+	}
+}
+
+// mayDoze reports whether a sweep cannot find anything: the faults are over,
+// nothing is in a queue but what is delayed, and everything that is open is
+// watched and due later. It only saves the time of simulating such sweeps.
+func (w *world) mayDoze() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.calm {
+		return false
+	}
+	soon := w.start.Add(w.since() + 4*time.Minute).UnixMilli()
+	for _, x := range w.order {
+		m := w.table.attrs(metaKey(x.pk))
+		if m == nil || terminal(m) {
+			continue
+		}
+		if _, watched := m["qp"]; !watched || m["qk"].Int() < soon || m["lu"].Int() != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// sweepOnce begins one sweep where there is room for it.
+func (w *world) sweepOnce() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d := w.dice("sweep", 1)
+	h := w.room(&d, func(h *host) bool { return h.sweep })
+	if h == nil || w.over() {
+		return
+	}
+	w.invoke(h, "sweep", "", time.Minute, func(ctx context.Context, r *runner.Runner) {
+		_ = r.Sweep(ctx) // its failures are the next sweep's work
+	})
+}

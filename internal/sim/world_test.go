@@ -1,0 +1,134 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/workflow"
+)
+
+// world is everything one seed decides. mu guards all of it but what is set
+// once; nobody sleeps while holding it.
+type world struct {
+	t    *testing.T
+	seed uint64
+	mode mode
+
+	mu    sync.Mutex
+	start time.Time
+	calm  bool // the faults are over
+	rates rates
+	fired [faults]int
+	taken map[int64]struct{} // the instants at which somebody wakes
+
+	root   context.Context // of every invocation; ends with the world
+	cancel context.CancelFunc
+	stop   chan struct{} // closed by the first failure, or when all is over
+	end    chan struct{} // closed when what is left may return
+	wg     sync.WaitGroup
+
+	table tableState
+	queue queueState
+	net   netState
+	trace trace
+
+	hosts       []*host
+	invocations int
+	wake        chan struct{} // tells the dispatcher that something changed
+	maxStale    time.Duration // of weak reads
+	downFrom    time.Duration // nothing that works can start in this span
+	downTo      time.Duration
+	poison      string // workflow whose first call kills its process
+	onlyCrashes bool   // nothing else goes wrong, so recovery must be quick
+
+	plans      map[string]*plan
+	docs       map[string]*workflow.Document
+	executions map[string]*execution // by pk
+	order      []*execution
+	scripts    int // client scripts under way
+	lastEvent  time.Duration
+	failed     *failure
+	recoveries []time.Duration
+}
+
+// failure is the first promise that did not hold.
+type failure struct {
+	pk   string
+	text string
+}
+
+// since is the virtual time since the world began.
+func (w *world) since() time.Duration { return time.Since(w.start) }
+
+// fail records a broken promise and ends the world. Callers hold mu.
+func (w *world) fail(pk, format string, args ...any) {
+	if w.failed != nil {
+		return
+	}
+	w.failed = &failure{pk, fmt.Sprintf(format, args...)}
+	close(w.stop)
+}
+
+// over reports whether the world has stopped.
+func (w *world) over() bool {
+	select {
+	case <-w.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// claim makes d end at an instant at which nobody else wakes.
+func (w *world) claim(d time.Duration) time.Duration {
+	now := int64(w.since())
+	at := now + max(int64(d), 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		if _, busy := w.taken[at]; !busy {
+			break
+		}
+		at++
+	}
+	w.taken[at] = struct{}{}
+	if len(w.taken) > 4096 {
+		for t := range w.taken {
+			if t < now {
+				delete(w.taken, t)
+			}
+		}
+	}
+	return time.Duration(at - now)
+}
+
+// rest lets d pass unless the world stops first, and reports whether it goes on.
+func (w *world) rest(d time.Duration) bool {
+	t := time.NewTimer(w.claim(d))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return !w.over()
+	case <-w.stop:
+		return false
+	}
+}
+
+// dice makes the stream of one decision about something that happens now.
+func (w *world) dice(what string, salt uint64) dice {
+	return dice(mix(mixString(mix(w.seed, uint64(w.since())), what), salt))
+}
+
+// poke tells the dispatcher that something changed.
+func (w *world) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run starts a goroutine of the world itself.
+func (w *world) run(f func()) { w.wg.Go(f) }
