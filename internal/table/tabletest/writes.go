@@ -214,8 +214,11 @@ func staleVersion(t *testing.T, b *bench) {
 		})
 	}
 	wg.Wait()
-	if got := b.item(k)["sum"].Int(); got != workers*each {
-		t.Errorf("%d updates left the sum at %d: some were lost", workers*each, got)
+	// When a reply was lost and others have written since, a writer cannot know
+	// that its update was applied, and makes another.
+	got := b.item(k)["sum"].Int()
+	if got < workers*each || b.mode == Reliable && got != workers*each {
+		t.Errorf("%d updates left the sum at %d", workers*each, got)
 	}
 }
 
