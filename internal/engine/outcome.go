@@ -45,7 +45,9 @@ func (m *Machine) Outcome(c Call, r Result, rnd *rand.Rand) *record.Step {
 		rec.State, rec.For = record.Abandoned, ""
 	case r.Unclear && !c.Step.Idempotent:
 		rec.AddAttempt(attempt)
-		return m.unknown(c.Step, rec, r.End, "the call ended without a clear answer: "+e.Message)
+		unknown := m.unknown(c.Step, rec, r.End, "the call ended without a clear answer: "+e.Message)
+		unknown.Count = rec.Count
+		return unknown
 	default:
 		delay, again := c.Step.Retry.Next(c.Attempt, retry.Category(e.Category), r.RetryAfter, rnd)
 		due := r.End + delay.Milliseconds()

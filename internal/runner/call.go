@@ -47,6 +47,7 @@ func (x *run) fits(s *workflow.Step) bool {
 	span := (s.AttemptTimeout + closing).Milliseconds()
 	shared := x.d.Lane != queue.Solo
 	switch {
+	case x.calls.Err() != nil: // the lease was nearly over, and no call can be made any more
 	case shared && (s.AttemptTimeout > x.r.times.MaxAttempt || span > end-x.began):
 		x.lane = queue.Solo
 	case x.r.draining(), now+span > end, shared && now >= x.began+x.r.times.NoNewStep.Milliseconds():

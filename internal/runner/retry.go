@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/seed-926d1ba8/stepline/internal/problem"
 	"github.com/seed-926d1ba8/stepline/internal/record"
@@ -148,6 +149,7 @@ func (r *Runner) closeRun(ctx context.Context, m *record.Meta, xp int64) error {
 			closed.Succeeded = append(closed.Succeeded, id)
 		}
 	}
+	slices.Sort(closed.Succeeded) // whoever closes the run writes the same
 	if len(m.Output) > 0 {
 		if closed.Output, err = r.unpack(ctx, m.PK, m.Output); err != nil {
 			return err

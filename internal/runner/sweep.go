@@ -220,7 +220,7 @@ func (r *Runner) sweepMeta(ctx context.Context, m *record.Meta, send bool) error
 	}
 	hint := record.Message{PK: m.PK, Run: m.Run, Epoch: m.Epoch, Why: record.WhyWatch}
 	switch {
-	case m.LeaseUntil != 0 && !r.leaseLive(m, now):
+	case m.LeaseUntil != 0 && !r.leaseLive(m, now) && (send || m.DuePK == ""): // once: then its due entry watches it
 		hint.Why = record.WhyTakeover
 		if err := r.send(ctx, queue.Solo, hint, 0); err != nil {
 			return err

@@ -1,0 +1,102 @@
+package proof
+
+import (
+	"context"
+	"flag"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/sqlitefile"
+	"github.com/seed-926d1ba8/stepline/internal/table"
+	"github.com/seed-926d1ba8/stepline/internal/table/sqlite"
+)
+
+var rounds = flag.Int("rounds", 2, "how often the program is killed; the claim is for 10")
+
+// 500 executions run, the program dies by SIGKILL, and starts again: all of
+// them succeed within 30 s, and no step that was checkpointed before is called
+// again.
+func TestKilledInTheMiddle(t *testing.T) {
+	for round := range *rounds {
+		killRound(t, round)
+	}
+}
+
+func killRound(t *testing.T, round int) {
+	const executions = 500
+	data := t.TempDir()
+	called := newService(t, 20*time.Millisecond)
+	first := launch(t, data)
+	first.register(fiveSteps(called.URL))
+	ids := first.startMany(executions, 50, "five")
+	if len(ids) != executions {
+		t.Fatalf("round %d: %d of %d starts were acknowledged", round, len(ids), executions)
+	}
+	// Each round dies at another point of the work.
+	for want := executions * (round%5 + 1) / 2; len(called.snapshot()) < want; {
+		time.Sleep(time.Millisecond)
+	}
+	first.kill()
+
+	checkpointed := checkpoints(t, data, ids)
+	before := called.snapshot()
+	at := time.Now()
+	second := launch(t, data)
+	ends := second.awaitAll(ids, 30*time.Second)
+	took := time.Since(at)
+	if ends["succeeded"] != executions {
+		t.Fatalf("round %d: %v after the restart, %d succeeded wanted", round, ends, executions)
+	}
+	again := 0
+	for key, n := range called.snapshot() {
+		switch {
+		case checkpointed[key] && n > before[key]:
+			t.Errorf("round %d: %s was checkpointed before the kill and called again", round, key)
+		case n > 1:
+			again++
+		}
+	}
+	if len(checkpointed) == 0 || len(checkpointed) == 5*executions {
+		t.Fatalf("round %d: %d steps were checkpointed before the kill, so it was not in the middle", round, len(checkpointed))
+	}
+	t.Logf("round %d: %d steps checkpointed before the kill, %d in doubt called twice, all %d succeeded %s after the restart",
+		round, len(checkpointed), again, executions, took.Round(time.Millisecond))
+	second.stop()
+}
+
+// checkpoints reads from the dead program's file which steps have their
+// outcome, by their idempotency keys.
+func checkpoints(t *testing.T, data string, ids []string) map[string]bool {
+	t.Helper()
+	f, err := sqlitefile.Open(data, sqlitefile.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	tbl, err := sqlite.New(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]bool{}
+	for _, id := range ids {
+		page, err := tbl.Query(context.Background(), table.Query{PK: record.PK("default", id), Strong: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, it := range page.Items {
+			if step, ok := strings.CutPrefix(it.SK, record.StepPrefix(1)); ok && record.State(it.Attrs["k"].Str()) == record.Done {
+				out[id+"/"+step] = true
+			}
+			if lo := it.Attrs[record.AtLast].Bytes(); it.SK == "0" && len(lo) > 0 {
+				s, err := record.DecodeLast(lo)
+				if err != nil {
+					t.Fatal(err)
+				}
+				out[id+"/"+s.ID] = true
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,260 @@
+package proof
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binary is the program, built once without the race detector: what is
+// measured and killed here is what users run.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "stepline-proof")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "stepline")
+	build := exec.Command("go", "build", "-o", path, "./infra/local")
+	build.Dir = filepath.Join("..", "..")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := binary(); err == nil {
+		os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// program is one process of the program on a data folder.
+type program struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	url  string
+	done chan struct{}
+	log  *bytes.Buffer
+}
+
+var apiAt = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+
+// launch starts the program, under the tracer where one is given, and waits
+// until it serves.
+func launch(t *testing.T, data string, tracer ...string) *program {
+	t.Helper()
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := append(append([]string{}, tracer...), bin,
+		"-addr", "127.0.0.1:0", "-webhook-addr", "127.0.0.1:0", "-data", data,
+		"-template", filepath.Join("..", "..", "template.yaml"), "-no-demo")
+	p := &program{t: t, cmd: exec.Command(args[0], args[1:]...), done: make(chan struct{}), log: &bytes.Buffer{}}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stderr = p.log
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.kill)
+	found := make(chan string, 1)
+	go func() {
+		defer close(p.done)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			if at := apiAt.FindString(s.Text()); at != "" {
+				select {
+				case found <- at:
+				default: // the webhook's, further down
+				}
+			}
+		}
+		_ = p.cmd.Wait()
+	}()
+	select {
+	case p.url = <-found:
+	case <-p.done:
+		t.Fatalf("the program ended at once:\n%s", p.log)
+	case <-time.After(30 * time.Second):
+		t.Fatal("the program does not say where it listens")
+	}
+	return p
+}
+
+// kill ends the process, and its tracer, with SIGKILL.
+func (p *program) kill() {
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.done
+}
+
+// stop ends the process as Ctrl-C does.
+func (p *program) stop() {
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGINT)
+	<-p.done
+}
+
+var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: 60 * time.Second}
+
+// call makes a request and decodes the JSON answer into out, unless it is nil.
+func (p *program) call(method, path, body string, header map[string]string, out any) (int, http.Header, error) {
+	req, err := http.NewRequestWithContext(context.Background(), method, p.url+path, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	for k, v := range header {
+		req.Header.Set(k, v)
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err == nil && out != nil {
+		err = json.Unmarshal(raw, out)
+	}
+	return res.StatusCode, res.Header, err
+}
+
+func (p *program) register(document string) {
+	p.t.Helper()
+	name := regexp.MustCompile(`(?m)^name: (\S+)`).FindStringSubmatch(document)[1]
+	status, _, err := p.call("PUT", "/v1/workflows/"+name, document, map[string]string{"Content-Type": "application/yaml"}, nil)
+	if err != nil || status != http.StatusCreated && status != http.StatusOK {
+		p.t.Fatalf("register %s: %d %v", name, status, err)
+	}
+}
+
+type started struct {
+	ID     string `json:"id"`
+	Status string `json:"status"`
+}
+
+// service is the called side. It counts calls by their idempotency key.
+type service struct {
+	*httptest.Server
+	mu    sync.Mutex
+	calls map[string]int
+	pace  time.Duration
+}
+
+func newService(t *testing.T, pace time.Duration) *service {
+	s := &service{calls: map[string]int{}, pace: pace}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		s.mu.Lock()
+		s.calls[r.Header.Get("Idempotency-Key")]++
+		s.mu.Unlock()
+		time.Sleep(s.pace) // a service takes its time; nothing waits for it but the steps
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"ok":true}`)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *service) snapshot() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make(map[string]int, len(s.calls))
+	for k, n := range s.calls {
+		out[k] = n
+	}
+	return out
+}
+
+// fiveSteps is a workflow of five calls in sequence.
+func fiveSteps(url string) string {
+	doc := "name: five\nsteps:\n"
+	for i := range 5 {
+		doc += fmt.Sprintf("  - {id: s%d, type: http, request: {method: POST, url: \"%s/s%d\", body: {n: %d}}, retry: {strategy: fixed, attempts: 20, initial: 100ms, max: 100ms, jitter: none}}\n", i, url, i, i)
+	}
+	return doc + "output: {last: \"{{ steps.s4.output.ok }}\"}\n"
+}
+
+// startMany starts n executions from some clients at once and returns their
+// ids. Those that got no answer are not among them.
+func (p *program) startMany(n, clients int, workflow string) []string {
+	var mu sync.Mutex
+	var ids []string
+	var wg sync.WaitGroup
+	next := make(chan struct{}, n)
+	for range n {
+		next <- struct{}{}
+	}
+	close(next)
+	for range clients {
+		wg.Go(func() {
+			for range next {
+				var e started
+				status, _, err := p.call("POST", "/v1/executions", `{"workflow":"`+workflow+`","input":{}}`, nil, &e)
+				if err == nil && status == http.StatusAccepted {
+					mu.Lock()
+					ids = append(ids, e.ID)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return ids
+}
+
+// awaitAll waits until every execution has ended, and says how they did.
+func (p *program) awaitAll(ids []string, within time.Duration) map[string]int {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	ends := map[string]int{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 8)
+	for _, id := range ids {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			status := p.awaitOne(ctx, id)
+			mu.Lock()
+			defer mu.Unlock()
+			ends[status]++
+		})
+	}
+	wg.Wait()
+	return ends
+}
+
+func (p *program) awaitOne(ctx context.Context, id string) string {
+	for {
+		var e started
+		_, _, err := p.call("GET", "/v1/executions/"+id, "", nil, &e)
+		switch {
+		case err == nil && (e.Status == "succeeded" || e.Status == "failed" || e.Status == "cancelled" || e.Status == "timed_out"):
+			return e.Status
+		case ctx.Err() != nil:
+			return fmt.Sprintf("open (%s)", e.Status)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
