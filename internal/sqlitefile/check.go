@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 )
 
 const (
@@ -112,7 +113,7 @@ func (c *conn) verify() error {
 	case err != nil:
 		return plain(Name+" is damaged", err)
 	case verdict != "ok":
-		return fmt.Errorf("%s is damaged (%.200s); restore it from a backup", Name, verdict)
+		return fmt.Errorf("%s is damaged (%.200s); restore it from a backup", Name, strings.ReplaceAll(verdict, "\n", " "))
 	}
 	return nil
 }

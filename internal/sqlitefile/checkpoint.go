@@ -25,7 +25,8 @@ const (
 // happens by itself; so the last short pass is the writer's own, when nothing
 // can be added meanwhile.
 type checkpointer struct {
-	growth  atomic.Int64
+	every   int64        // the growth that starts one, in bytes
+	growth  atomic.Int64 // since the last
 	trigger chan struct{}
 	quit    chan struct{}
 	ended   chan struct{}
@@ -33,7 +34,8 @@ type checkpointer struct {
 
 var passive = NewStmt("PRAGMA wal_checkpoint(PASSIVE)")
 
-func (k *checkpointer) start(f *File) {
+func (k *checkpointer) start(f *File, every int64) {
+	k.every = every
 	k.trigger, k.quit, k.ended = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	go k.run(f)
 }
@@ -45,7 +47,7 @@ func (k *checkpointer) stop() {
 
 // grew counts the log's growth, on the writer's goroutine.
 func (k *checkpointer) grew(bytes int64) {
-	if k.growth.Add(bytes) < checkpointEvery {
+	if k.growth.Add(bytes) < k.every {
 		return
 	}
 	k.growth.Store(0)

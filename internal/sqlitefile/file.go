@@ -1,6 +1,7 @@
 package sqlitefile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -26,6 +27,8 @@ type Options struct {
 	Preallocate int64
 	// MaxBytes bounds the database; beyond it writes are ErrFull. 0: the disk.
 	MaxBytes int64
+
+	checkpointEvery int64 // 0: checkpointEvery
 }
 
 // File is an open data file. It is safe for concurrent use.
@@ -66,8 +69,8 @@ func Open(dir string, o Options) (*File, error) {
 		return nil, fmt.Errorf("data folder %s: %w", dir, err)
 	}
 	f.queue.init()
+	f.checkpoint.start(f, cmp.Or(o.checkpointEvery, checkpointEvery))
 	go f.write()
-	f.checkpoint.start(f)
 	return f, nil
 }
 
