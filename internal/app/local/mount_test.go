@@ -1,0 +1,199 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/api"
+	"github.com/seed-926d1ba8/stepline/internal/queue"
+	"github.com/seed-926d1ba8/stepline/internal/wiring"
+)
+
+const template = "../../../template.yaml"
+
+// TestTemplateMatchesRoutes: each call of the route table has exactly one event
+// in the template, on its own path; the webhook function is reached by its URL.
+func TestTemplateMatchesRoutes(t *testing.T) {
+	t.Parallel()
+	w, err := wiring.Read(template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got []string
+	for _, r := range api.Routes() {
+		if r.Function != api.Webhook {
+			want = append(want, fmt.Sprintf("%s: %s %s %s", r.Function, EventID(r), r.Method, r.Pattern))
+		}
+	}
+	for _, r := range w.Routes {
+		got = append(got, fmt.Sprintf("%s: %s %s %s", r.Function, r.Operation, r.Method, r.Path))
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	for _, line := range want {
+		if !slices.Contains(got, line) {
+			t.Errorf("template.yaml lacks   %s", line)
+		}
+	}
+	for _, line := range got {
+		if !slices.Contains(want, line) {
+			t.Errorf("no such call exists:  %s", line)
+		}
+	}
+}
+
+// machine opens a machine on the template with some of its text replaced.
+func machine(t *testing.T, edits ...string) *Machine {
+	t.Helper()
+	src, err := os.ReadFile(template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(src)
+	for i := 0; i < len(edits); i += 2 {
+		if !strings.Contains(text, edits[i]) {
+			t.Fatalf("template.yaml does not contain %q any more", edits[i])
+		}
+		text = strings.Replace(text, edits[i], edits[i+1], 1)
+	}
+	w, err := wiring.Parse("copy.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Config{Data: t.TempDir(), PublicURL: "http://127.0.0.1:3001"}.WithDefaults()
+	m, err := Open(c, w, time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return m
+}
+
+func ask(t *testing.T, m *Machine, method, path string) int {
+	t.Helper()
+	h, err := m.API()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), method, path, nil))
+	return rec.Code
+}
+
+func TestMovedRoutesAnswerWhereTheTemplateSays(t *testing.T) {
+	t.Parallel()
+	m := machine(t,
+		"Method: GET, Path: /v1/health}", "Method: GET, Path: /healthz}",
+		`Method: GET, Path: "/v1/workflows/{name}/versions/{version}"`, `Method: GET, Path: "/w/{version}/of/{name}"`,
+		`Method: GET, Path: "/v1/executions/{id}/timeline"`, `Method: POST, Path: "/history/{id}"`)
+	for _, c := range []struct {
+		method, path string
+		want         int
+	}{
+		{http.MethodGet, "/healthz", http.StatusOK},
+		{http.MethodHead, "/healthz", http.StatusOK},
+		{http.MethodGet, "/v1/health", http.StatusNotFound},
+		{http.MethodGet, "/v1/workflows", http.StatusOK},
+		{http.MethodPatch, "/v1/workflows", http.StatusMethodNotAllowed},
+		{http.MethodGet, "/w/x/of/y", http.StatusBadRequest}, // the version is no number: the call was reached
+		{http.MethodGet, "/elsewhere", http.StatusNotFound},
+	} {
+		if got := ask(t, m, c.method, c.path); got != c.want {
+			t.Errorf("%s %s: got %d, want %d", c.method, c.path, got, c.want)
+		}
+	}
+}
+
+func TestRoutesThatNoFunctionServes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ old, with, want string }{
+		{"GetHealth:", "GetHealthiness:", "StatusFunction: event GetHealthiness is no call of functions/status; its calls are"},
+		{`Path: "/v1/executions/{id}/retry"`, `Path: "/v1/executions/{execution}/retry"`, "with the parameters [execution]; this call has [id]"},
+	} {
+		m := machine(t, c.old, c.with)
+		if _, err := m.API(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", c.with, err, c.want)
+		}
+	}
+}
+
+// fill puts n messages on the high lane before anybody takes from it.
+func enqueue(t *testing.T, m *Machine, n int) {
+	t.Helper()
+	for range n {
+		if errs := m.Queue.Send(t.Context(), []queue.Message{{Body: []byte("x"), Lane: queue.High}}); errs[0] != nil {
+			t.Fatal(errs[0])
+		}
+	}
+}
+
+func TestBatchSizeIsTheTemplates(t *testing.T) {
+	t.Parallel()
+	for size, m := range map[int]*Machine{10: machine(t), 3: machine(t, "BatchSize: !Ref BatchSize", "BatchSize: 3")} {
+		enqueue(t, m, 10)
+		ctx, stop := context.WithCancel(t.Context())
+		sizes := make(chan int, 10)
+		ended := make(chan error)
+		go func() {
+			ended <- m.pump(queue.High, m.wiring.Lanes[queue.High]).Run(ctx, func(_ context.Context, ds []queue.Delivery) []string {
+				sizes <- len(ds)
+				return nil
+			})
+		}()
+		largest := 0
+		for left := 10; left > 0; {
+			n := <-sizes
+			largest, left = max(largest, n), left-n
+		}
+		stop()
+		if err := <-ended; err != nil || largest != size {
+			t.Errorf("the largest batch had %d messages (%v), want %d", largest, err, size)
+		}
+	}
+}
+
+func TestMaxReceiveCountIsTheTemplates(t *testing.T) {
+	t.Parallel()
+	for most, m := range map[int]*Machine{5: machine(t), 2: machine(t, "maxReceiveCount: !Ref LaneReceives", "maxReceiveCount: 2")} {
+		enqueue(t, m, 1)
+		ctx, stop := context.WithCancel(t.Context())
+		receives := 0
+		ended := make(chan error, 2)
+		dead := make(chan struct{})
+		go func() {
+			ended <- m.pump(queue.High, m.wiring.Lanes[queue.High]).Run(ctx, func(ctx context.Context, ds []queue.Delivery) []string {
+				receives = ds[0].Receives
+				_ = m.Queue.Extend(ctx, ds[0], 0) // back at once, without waiting for the visibility timeout
+				return []string{ds[0].ID}
+			})
+		}()
+		go func() {
+			ended <- m.pump(queue.Dead, m.wiring.Lanes[queue.Dead]).Run(ctx, func(context.Context, []queue.Delivery) []string {
+				close(dead)
+				return nil
+			})
+		}()
+		<-dead
+		stop()
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+		if receives != most {
+			t.Errorf("dead after %d receives, want %d", receives, most)
+		}
+	}
+}
