@@ -81,7 +81,7 @@ func machine(t *testing.T, edits ...string) *Machine {
 	return m
 }
 
-func ask(t *testing.T, m *Machine, method, path string) int {
+func ask(t *testing.T, m *Machine, method, path string) (status int, body string) {
 	t.Helper()
 	h, err := m.API()
 	if err != nil {
@@ -89,7 +89,7 @@ func ask(t *testing.T, m *Machine, method, path string) int {
 	}
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), method, path, nil))
-	return rec.Code
+	return rec.Code, rec.Body.String()
 }
 
 func TestMovedRoutesAnswerWhereTheTemplateSays(t *testing.T) {
@@ -101,17 +101,20 @@ func TestMovedRoutesAnswerWhereTheTemplateSays(t *testing.T) {
 	for _, c := range []struct {
 		method, path string
 		want         int
+		says         string
 	}{
-		{http.MethodGet, "/healthz", http.StatusOK},
-		{http.MethodHead, "/healthz", http.StatusOK},
-		{http.MethodGet, "/v1/health", http.StatusNotFound},
-		{http.MethodGet, "/v1/workflows", http.StatusOK},
-		{http.MethodPatch, "/v1/workflows", http.StatusMethodNotAllowed},
-		{http.MethodGet, "/w/x/of/y", http.StatusBadRequest}, // the version is no number: the call was reached
-		{http.MethodGet, "/elsewhere", http.StatusNotFound},
+		{http.MethodGet, "/healthz", http.StatusOK, "ok"},
+		{http.MethodHead, "/healthz", http.StatusOK, ""},
+		{http.MethodGet, "/v1/health", http.StatusNotFound, ""},
+		{http.MethodGet, "/v1/workflows", http.StatusOK, "items"},
+		{http.MethodPatch, "/v1/workflows", http.StatusMethodNotAllowed, ""},
+		{http.MethodGet, "/w/7/of/orders", http.StatusNotFound, "orders"}, // the call was reached: it knows the name
+		{http.MethodPost, "/history/ex_1", http.StatusNotFound, "xecution"},
+		{http.MethodGet, "/history/ex_1", http.StatusNotFound, ""},
+		{http.MethodGet, "/elsewhere", http.StatusNotFound, ""},
 	} {
-		if got := ask(t, m, c.method, c.path); got != c.want {
-			t.Errorf("%s %s: got %d, want %d", c.method, c.path, got, c.want)
+		if got, body := ask(t, m, c.method, c.path); got != c.want || !strings.Contains(body, c.says) {
+			t.Errorf("%s %s: got %d %s, want %d and %q", c.method, c.path, got, body, c.want, c.says)
 		}
 	}
 }
