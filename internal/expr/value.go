@@ -27,7 +27,7 @@ const (
 var errNesting = &Error{Message: fmt.Sprintf("values may nest %d deep at most", maxNesting)}
 
 // Decode reads JSON into nil, bool, int, float64, string, []any and
-// map[string]any. Whole numbers that fit become int, all others float64, as in
+// map[string]any. Whole numbers that int or float64 hold exactly become int, all others float64, as in
 // JavaScript. Of a repeated key the last counts. Nesting is bounded.
 func Decode(data []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -101,6 +101,9 @@ func number(n json.Number) (any, error) {
 	f, err := n.Float64()
 	if err != nil {
 		return nil, errors.New("a number is too large")
+	}
+	if f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+		return int(f), nil // 1.0 and 1e3 are whole numbers too
 	}
 	return f, nil
 }

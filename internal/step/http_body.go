@@ -1,9 +1,9 @@
 package step
 
 import (
-	"bytes"
-	"encoding/json"
 	"strings"
+
+	"github.com/seed-926d1ba8/stepline/internal/expr"
 )
 
 const (
@@ -30,7 +30,7 @@ func (r *request) setBody(v any) *Error {
 		}
 		r.body = []byte(values.Encode())
 	default:
-		body, err := encode(v)
+		body, err := expr.Encode(v)
 		if err != nil {
 			return invalid("request.body cannot be written as JSON")
 		}
@@ -50,15 +50,4 @@ func mediaType(s string) string {
 
 func isJSON(mediaType string) bool {
 	return mediaType == typeJSON || strings.HasSuffix(mediaType, "+json")
-}
-
-// encode writes a value as compact JSON.
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), nil
 }
