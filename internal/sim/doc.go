@@ -28,7 +28,8 @@
 // How live messages are counted: a message counts from the moment it is
 // stored until it is deleted, delayed, in flight and dead lane included, once
 // for its id however often it is delivered. At most four per execution may
-// live; every message that the world doubled or an API request asked for
-// (signals, replays, retries) in the last half hour allows one more, since
-// those die out only with the epochs that pass.
+// live. One more is allowed, for as long as a message can linger, for each that
+// the world doubled or left standing (a send without answer, a delivery lost or
+// doubled, a process that died or a delivery that failed with the message in
+// hand) and each that an API request asked for (signals, replays, retries).
 package sim

@@ -108,18 +108,21 @@ func (w *world) noteCrash(p *process) {
 		if x.holder == nil || x.holder.proc != p {
 			continue
 		}
-		m := w.table.attrs(metaKey(x.pk))
-		if m[record.AtLease].Int() == 0 || terminal(m) {
-			continue
+		if m := w.table.attrs(metaKey(x.pk)); m[record.AtLease].Int() != 0 && !terminal(m) {
+			x.lostHolder(w)
 		}
-		if !x.crashed[p] {
-			x.crashed[p] = true
-			x.crashes++
-		}
-		if x.downAt < 0 {
-			x.downAt = w.since()
-			x.downSolo = x.holder.lane == "solo" && !x.holder.extended
-		}
+	}
+}
+
+// lostHolder notes that the holder of the lease is dead. Callers hold mu.
+func (x *execution) lostHolder(w *world) {
+	if p := x.holder.proc; !x.crashed[p] {
+		x.crashed[p] = true
+		x.crashes++
+	}
+	if x.downAt < 0 {
+		x.downAt = w.since()
+		x.downSolo = x.holder.lane == "solo" && !x.holder.extended
 	}
 }
 

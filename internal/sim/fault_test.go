@@ -51,9 +51,9 @@ type rates [faults]float64
 
 // usual is the middle of what a world's rates are drawn from.
 var usual = rates{
-	crashBeforeWrite: 0.008, crashAfterWrite: 0.008, crashBeforeSend: 0.02, crashAfterSend: 0.02, crashInCall: 0.01,
-	starterKilled: 0.02, sweeperKilled: 0.004, deadLetterKilled: 0.1, outage: 1, frozen: 0.003,
-	skewed: 1, redelivered: 0.06, sentTwice: 0.04, delayed: 0.08, reordered: 0.15, lostRedelivered: 0.03,
+	crashBeforeWrite: 0.008, crashAfterWrite: 0.008, crashBeforeSend: 0.02, crashAfterSend: 0.02, crashInCall: 0.03,
+	starterKilled: 0.02, sweeperKilled: 0.004, deadLetterKilled: 0.2, outage: 1, frozen: 0.003,
+	skewed: 1, redelivered: 0.06, sentTwice: 0.04, delayed: 0.08, reordered: 0.4, lostRedelivered: 0.03,
 	tableBusy: 0.02, queueBusy: 0.04, appliedUnknown: 0.02, neverApplied: 0.015, writtenTwice: 0.02,
 	sentUnknown: 0.04, staleRead: 0.2, laggingIndex: 0.5, tinyPage: 0.2, slowDestination: 0.05, dyingDestination: 0.06,
 	hangingDestination: 0.03, poisoned: 1, replayed: 0.3,
@@ -76,7 +76,7 @@ func drawRates(d *dice) rates {
 			r[k] = min(1, usual[k]*[]float64{0.5, 1, 2}[d.below(3)])
 		}
 	}
-	if r[outage] != 0 && !d.chance(0.35) {
+	if r[outage] != 0 && !d.chance(0.5) {
 		r[outage] = 0
 	}
 	if r[poisoned] != 0 && !d.chance(0.35) {
@@ -85,9 +85,16 @@ func drawRates(d *dice) rates {
 	return r
 }
 
+// maxCrashesEach bounds the crashes of one kind in a world, so that it does
+// not do nothing else.
+const maxCrashesEach = 8
+
 // strikes decides whether a fault happens now, and counts it.
 func (w *world) strikes(k fault, d *dice) bool {
 	if w.calm || w.rates[k] == 0 || !d.chance(w.rates[k]) {
+		return false
+	}
+	if k <= deadLetterKilled && w.fired[k] >= maxCrashesEach {
 		return false
 	}
 	w.fired[k]++

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -124,8 +125,9 @@ func (w *world) checkDelicate(f *flight) {
 // maxLive is how many messages of one execution may live.
 const maxLive = 4
 
-// extraLife is how long a message that was asked for or doubled may linger.
-const extraLife = 30 * time.Minute
+// extraLife is how long a message that was asked for, doubled or left standing
+// may linger: on solo it is received three times, 16 minutes apart.
+const extraLife = 50 * time.Minute
 
 // checkSend counts the live messages of an execution. Callers hold mu.
 func (w *world) checkSend(c *call, msg *message) {
@@ -152,6 +154,9 @@ func (w *world) checkSend(c *call, msg *message) {
 	}
 	for len(x.extras) > 0 && x.extras[0] < w.since()-extraLife {
 		x.extras = x.extras[1:]
+	}
+	if slices.Contains(c.inv.hands, msg.pk) {
+		live-- // the message that this one replaces is deleted next
 	}
 	x.mostLive = max(x.mostLive, live-len(x.extras))
 	if live > maxLive+len(x.extras) {

@@ -147,6 +147,9 @@ func (w *world) leased(c *call, x *execution, old, now table.Attrs, clock int64)
 	if x.downAt >= 0 {
 		w.recovered(x)
 	}
+	if c.p.dead { // the lease was on its way when its process died
+		x.lostHolder(w)
+	}
 }
 
 // ended checks an end against what has been answered to clients.

@@ -43,6 +43,8 @@ type process struct {
 	gone   chan struct{} // closed when it dies
 	dead   bool
 	thaw   time.Duration // frozen until then
+
+	invocations []*invocation
 }
 
 // invocation is one call of the runner from outside.
@@ -58,6 +60,7 @@ type invocation struct {
 	extended bool
 	leases   map[string]*lease // by pk
 	start    *startOp          // what a start asks for
+	hands    []string          // pks of the messages in hand
 }
 
 type invocationKey struct{}
@@ -144,6 +147,11 @@ func (w *world) kill(p *process, why string) {
 	}
 	p.dead = true
 	close(p.gone)
+	for _, inv := range w.running(p) {
+		for _, pk := range inv.hands {
+			w.noteExtra(pk)
+		}
+	}
 	w.trace.add(w, event{proc: p.name, op: "dies", note: why})
 	w.noteCrash(p)
 	h := p.host
@@ -185,6 +193,7 @@ func (w *world) invoke(h *host, kind string, lane queue.Lane, limit time.Duratio
 		done: make(chan struct{}), leases: map[string]*lease{},
 	}
 	h.active++
+	p.invocations = append(w.running(p), inv)
 	ctx, cancel := context.WithDeadline(context.WithValue(w.root, invocationKey{}, inv), w.start.Add(inv.deadline))
 	w.run(func() {
 		defer cancel()
@@ -198,6 +207,17 @@ func (w *world) invoke(h *host, kind string, lane queue.Lane, limit time.Duratio
 		w.run(func() { w.watch(inv) })
 	}
 	return inv
+}
+
+// running lists the invocations of a process that have not returned.
+func (w *world) running(p *process) []*invocation {
+	var all []*invocation
+	for _, inv := range p.invocations {
+		if !inv.returned {
+			all = append(all, inv)
+		}
+	}
+	return all
 }
 
 func (w *world) returned(inv *invocation) {

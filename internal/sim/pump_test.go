@@ -114,9 +114,11 @@ func (w *world) receive(l queue.Lane, d *dice) []queue.Delivery {
 		m.visible = now + wire.visibility
 		if w.strikes(lostRedelivered, d) {
 			w.trace.add(w, event{op: "lost on the way", message: m.body, note: m.id})
+			w.noteExtra(m.pk)
 			continue
 		}
 		if w.strikes(redelivered, d) {
+			w.noteExtra(m.pk)
 			m.visible = now + d.between(0, 20*time.Second)
 		}
 		batch = append(batch, queue.Delivery{
@@ -157,6 +159,9 @@ func (w *world) startBatch(h *host, l queue.Lane, batch []queue.Delivery) {
 	})
 	for _, d := range batch {
 		w.trace.add(w, event{proc: inv.proc.name, inv: inv.id, op: "receives", message: d.Body, note: d.Receipt + " on " + string(l)})
+		if m := w.find(l, d.ID); m != nil {
+			inv.hands = append(inv.hands, m.pk)
+		}
 	}
 	close(started)
 }
@@ -205,6 +210,7 @@ func (w *world) acknowledge(inv *invocation, batch []queue.Delivery, failed []st
 		switch {
 		case bad[d.ID]:
 			w.trace.add(w, event{proc: inv.proc.name, inv: inv.id, op: "fails message", message: d.Body, note: d.Receipt})
+			w.noteExtra(m.pk)
 			if w.mode != lambda && m.receipt == d.Receipt {
 				m.visible = min(m.visible, now+roll.between(time.Millisecond, 5*time.Second))
 				w.poke()

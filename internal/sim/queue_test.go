@@ -179,6 +179,7 @@ func (c *call) send(m queue.Message) error {
 		w.noteExtra(twin.pk)
 	}
 	if lost {
+		w.noteExtra(msg.pk)
 		return queue.ErrUnknown
 	}
 	return nil

@@ -136,9 +136,13 @@ func (w *world) live() {
 // be over: a due that the sweeper has put off longest, and what it takes then.
 const patience = 2*time.Hour + 30*time.Minute
 
+// silence is how long after the last end every message must have died out:
+// one that solo lost comes back after 16 minutes.
+const silence = 40 * time.Minute
+
 // settle waits until everything has ended, and then until the queues are empty.
 func (w *world) settle() {
-	var quiet time.Duration
+	quiet := w.since()
 	for w.rest(20 * time.Second) {
 		w.mu.Lock()
 		x, horizon := w.pending()
@@ -148,7 +152,7 @@ func (w *world) settle() {
 			w.fail(x.pk, "stuck: %s since %s, due %s ago at the latest: %s", x.lastStatus(w.table.attrs(metaKey(x.pk))), x.lastMove, now-horizon, attrs(w.table.attrs(metaKey(x.pk))))
 		case x != nil || w.scripts > 0:
 			quiet = now
-		case now > quiet+20*time.Minute:
+		case now > quiet+silence:
 			w.checkSilence()
 			w.mu.Unlock()
 			return
@@ -189,7 +193,7 @@ func (w *world) fromUnix(ms int64) time.Duration { return time.UnixMilli(ms).Sub
 func (w *world) checkSilence() {
 	for _, l := range laneOrder {
 		for _, m := range w.queue.lanes[l] {
-			w.fail(m.pk, "message %s still lives in %s, 20 minutes after the end", m.id, l)
+			w.fail(m.pk, "message %s still lives in %s, %s after the end", m.id, l, silence)
 		}
 	}
 }
