@@ -96,9 +96,9 @@ func (a *API) resumeExecution(w http.ResponseWriter, r *http.Request) error {
 	d := runner.Decision{Step: o.text("step"), As: o.choice("as", "", runner.Again, runner.AsFailed)}
 	switch {
 	case o.raw("step") != nil && o.raw("as") == nil:
-		o.fault("/as", "is required with step: again or failed")
+		o.lacks("as", "again or failed, for the step")
 	case o.raw("as") != nil && o.raw("step") == nil:
-		o.fault("/step", "is required with as: the step to decide about")
+		o.lacks("step", "the step to decide about")
 	}
 	if err := o.err(); err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 type object struct {
 	fields []field
 	faults []workflow.Fault
+	other  bool // the body is no object: nothing is said of its fields
 }
 
 type field struct {
@@ -34,6 +35,7 @@ func parseObject(b json.RawMessage, allowed ...string) *object {
 	}
 	b = bytes.TrimSpace(b)
 	if b[0] != '{' {
+		o.other = true
 		o.fault("", "must be an object")
 		return o
 	}
@@ -165,10 +167,16 @@ func (o *object) text(name string) string {
 // required is a string field that must be there.
 func (o *object) required(name string) string {
 	if o.raw(name) == nil {
-		o.fault("/"+name, "is required: a string")
-		return ""
+		o.lacks(name, "a string")
 	}
 	return o.text(name)
+}
+
+// lacks says that a field must be there, and what it is.
+func (o *object) lacks(name, what string) {
+	if !o.other {
+		o.fault("/"+name, "is required: "+what)
+	}
 }
 
 // choice is a string field with few values; def when it is absent.

@@ -38,7 +38,7 @@ func openAPI(routes []Route) ([]byte, error) {
 
 func operation(s *schemas, r *Route) schema {
 	op := schema{
-		"operationId":         operationID(r),
+		"operationId":         r.Operation(),
 		"summary":             r.Summary,
 		"tags":                []string{r.Function},
 		"x-stepline-function": r.Function,
@@ -59,8 +59,10 @@ func operation(s *schemas, r *Route) schema {
 	return op
 }
 
-// operationID is unique because method and pattern are: getExecutionsIdTimeline.
-func operationID(r *Route) string {
+// Operation names the call: its operationId in the OpenAPI document and, with a
+// capital, its event in template.yaml. It is made of method and pattern, such as
+// getExecutionsIdTimeline, and unique because they are.
+func (r *Route) Operation() string {
 	var b strings.Builder
 	b.WriteString(strings.ToLower(r.Method))
 	for _, word := range strings.FieldsFunc(strings.TrimPrefix(r.Pattern, "/v1"), func(c rune) bool {

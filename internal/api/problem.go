@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -120,16 +119,16 @@ func cause(err error) error {
 }
 
 func writeProblem(w http.ResponseWriter, p Problem) {
-	b, _ := json.Marshal(p) // strings and numbers cannot fail
+	b, _ := encode(p) // strings and numbers cannot fail
 	h := w.Header()
 	for _, name := range []string{"Etag", "Location", "Cache-Control"} {
 		h.Del(name)
 	}
 	h.Set("Content-Type", "application/problem+json")
-	h.Set("Content-Length", strconv.Itoa(len(b)+1))
+	h.Set("Content-Length", strconv.Itoa(len(b)))
 	if p.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(append(b, '\n')) // the caller may have gone
+	_, _ = w.Write(b) // the caller may have gone
 }

@@ -34,6 +34,8 @@ func (s *schemas) ofType(t reflect.Type) schema {
 	switch t.Kind() {
 	case reflect.Pointer:
 		return schema{"anyOf": []schema{s.ofType(t.Elem()), {"type": "null"}}}
+	case reflect.Interface:
+		return schema{}
 	case reflect.Bool:
 		return schema{"type": "boolean"}
 	case reflect.Int, reflect.Int64:

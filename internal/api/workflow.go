@@ -192,7 +192,7 @@ func (a *API) putLive(w http.ResponseWriter, r *http.Request) error {
 	o := parseObject(b, "version")
 	version := o.positive("version")
 	if o.raw("version") == nil {
-		o.fault("/version", "is required: the version that new executions run")
+		o.lacks("version", "the version that new executions run")
 	}
 	if err := o.err(); err != nil {
 		return err

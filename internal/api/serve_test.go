@@ -1,0 +1,188 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/api"
+	"github.com/seed-926d1ba8/stepline/internal/queue"
+	"github.com/seed-926d1ba8/stepline/internal/table"
+)
+
+func TestRequestIDs(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	for sent, want := range map[string]string{
+		"abc-123_x.y:z=": "abc-123_x.y:z=", "": "req-1", "a b": "req-1", "a\"b": "req-1", strings.Repeat("x", 129): "req-1", "ü": "req-1",
+	} {
+		if got := b.want(200, "GET", "/v1/health", "", "X-Request-Id", sent).header.Get("X-Request-Id"); got != want {
+			t.Errorf("sent %q, got %q, want %q", sent, got, want)
+		}
+	}
+}
+
+func TestWithoutARequestIDOneIsMade(t *testing.T) {
+	t.Parallel()
+	a, err := api.New(api.Config{Now: func() time.Time { return noon }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	a.Handler(api.Status).ServeHTTP(w, httptest.NewRequest("GET", "/v1/health", nil))
+	if id := w.Header().Get("X-Request-Id"); len(id) < 16 {
+		t.Fatalf("X-Request-Id = %q, want a random one", id)
+	}
+}
+
+// What goes wrong on our side is in the log, never in the answer.
+func TestOurOwnFaultsStayInside(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.reads.err = errors.New("secret detail")
+	out := b.want(500, "GET", one, "")
+	if strings.Contains(out.body, "secret") {
+		t.Errorf("the answer tells: %s", out.body)
+	}
+	if log := b.log.String(); !strings.Contains(log, "secret detail") || !strings.Contains(log, "request=req-1") {
+		t.Errorf("the log does not tell: %s", log)
+	}
+}
+
+func TestAPanicIsA500(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.engine.await = func(context.Context) error { panic("secret detail") }
+	out := b.want(500, "POST", start, `{"workflow":"a"}`, "Prefer", "wait=1")
+	if out.header.Get("Content-Type") != "application/problem+json" || strings.Contains(out.body, "secret") {
+		t.Errorf("answer %s", out.body)
+	}
+	if log := b.log.String(); !strings.Contains(log, "secret detail") || !strings.Contains(log, "serve.go") {
+		t.Errorf("the log lacks the panic or its stack: %s", log)
+	}
+}
+
+func TestErrorsOfTheStore(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	for _, c := range []struct {
+		err    error
+		status int
+		after  string
+	}{
+		{table.ErrBusy, 503, "1"}, {table.ErrFull, 503, "30"}, {table.ErrUnknown, 503, "1"},
+		{queue.ErrBusy, 503, "1"}, {context.DeadlineExceeded, 503, "1"}, {errors.New("what"), 500, ""},
+		{fmt.Errorf("deep: %w", table.ErrFull), 503, "30"},
+	} {
+		b.engine.err = c.err
+		out := b.want(c.status, "DELETE", one, "")
+		if out.header.Get("Retry-After") != c.after {
+			t.Errorf("%v: Retry-After %q, want %q", c.err, out.header.Get("Retry-After"), c.after)
+		}
+	}
+}
+
+func TestHeadAnswersLikeGet(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	s := httptest.NewServer(b)
+	t.Cleanup(s.Close)
+	get, err := http.Get(s.URL + "/v1/health")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer get.Body.Close()
+	head, err := http.Head(s.URL + "/v1/health")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer head.Body.Close()
+	if head.StatusCode != 200 || head.ContentLength != get.ContentLength || head.ContentLength <= 0 {
+		t.Errorf("HEAD %d with length %d, GET has %d", head.StatusCode, head.ContentLength, get.ContentLength)
+	}
+}
+
+func TestUncleanPathsAreNotRedirected(t *testing.T) {
+	t.Parallel()
+	a, err := api.New(api.Config{Now: func() time.Time { return noon }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"//v1/health", "/v1//health", "/v1/../v1/health", "/v1/./health"} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "/", nil)
+		r.URL.Path = path
+		a.Handler(api.Status).ServeHTTP(w, r)
+		if w.Code != 404 || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %d %v, want a problem 404", path, w.Code, w.Header())
+		}
+	}
+}
+
+// A function serves its own calls only.
+func TestFunctionsServeTheirOwnCallsOnly(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	for _, function := range []string{api.Execute, api.Status, api.Cancel, api.Admin, api.Webhook, ""} {
+		a, err := api.New(api.Config{Engine: b.engine, Reads: b.reads, Now: func() time.Time { return noon }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := a.Handler(function)
+		for _, route := range api.Routes() {
+			if route.Function == function {
+				continue
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(route.Method, strings.NewReplacer("{id}", someID, "{", "", "}", "").Replace(route.Pattern), nil))
+			if w.Code != 404 {
+				t.Errorf("function %q answers %s %s with %d", function, route.Method, route.Pattern, w.Code)
+			}
+		}
+	}
+}
+
+func TestLocalOnly(t *testing.T) {
+	t.Parallel()
+	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
+	h := api.LocalOnly(ok, []string{"stepline.example.com"})
+	for _, c := range []struct {
+		host, origin string
+		status       int
+	}{
+		{"127.0.0.1:3000", "", 204},
+		{"localhost:3000", "", 204},
+		{"LOCALHOST.:3000", "", 204},
+		{"[::1]:3000", "", 204},
+		{"127.8.9.1", "", 204},
+		{"stepline.example.com", "", 204},
+		{"Stepline.Example.com:443", "", 204},
+		{"localhost:3000", "http://localhost:3000", 204},
+		{"evil.example", "", 403},
+		{"localhost.evil.example:3000", "", 403},
+		{"169.254.169.254", "", 403},
+		{"", "", 403},
+		{"10.0.0.1:3000", "", 403},
+		{"localhost:3000", "http://evil.example", 403},
+		{"localhost:3000", "http://localhost:8080", 403},
+		{"localhost:3000", "null", 403},
+		{"localhost:3000", "http://localhost:3000.evil.example", 403},
+		{"localhost:3000", "::", 403},
+	} {
+		r := httptest.NewRequest("POST", "/v1/executions", nil)
+		r.Host = c.host
+		if c.origin != "" {
+			r.Header.Set("Origin", c.origin)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != c.status || c.status == 403 && w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("Host %q, Origin %q: %d %s, want %d", c.host, c.origin, w.Code, w.Body, c.status)
+		}
+	}
+}

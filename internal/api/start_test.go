@@ -1,0 +1,245 @@
+package api_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/api"
+	"github.com/seed-926d1ba8/stepline/internal/history"
+	"github.com/seed-926d1ba8/stepline/internal/problem"
+	"github.com/seed-926d1ba8/stepline/internal/queue"
+	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/runner"
+)
+
+func TestStartPassesEverythingOn(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	body := ` {"workflow":"orders", "version": 3, "input": {"a":[1,{"b":"}\""}]}, "priority":"high",
+		"tags":{"team":"north"}, "delay":"90s", "timeout":"2h"} `
+	out := b.want(202, "POST", "/v1/executions", body, "Idempotency-Key", "k-1")
+	want := runner.StartRequest{
+		Tenant: api.DefaultTenant, Workflow: "orders", Version: 3, Input: json.RawMessage(`{"a":[1,{"b":"}\""}]}`),
+		Priority: queue.High, Tags: map[string]string{"team": "north"}, Delay: 90 * time.Second, Timeout: 2 * time.Hour,
+		Key: "k-1", Body: sha256.Sum256([]byte(body)),
+	}
+	if got := b.engine.calls; len(got) != 1 || !reflect.DeepEqual(got[0], want) {
+		t.Fatalf("the engine was asked %+v\nwant %+v", got, want)
+	}
+	if got := out.header.Get("Location"); got != "/v1/executions/"+someID {
+		t.Errorf("Location = %q", got)
+	}
+	if out.header.Get("Idempotency-Replayed") != "" || out.header.Get("Preference-Applied") != "" {
+		t.Errorf("headers %v: neither replayed nor waited", out.header)
+	}
+}
+
+// The answer is written by hand; it must be what encoding would have made.
+func TestStartAnswersTheExecution(t *testing.T) {
+	t.Parallel()
+	until := noon.Add(90 * time.Second)
+	for name, c := range map[string]struct {
+		body string
+		want history.Execution
+	}{
+		"least": {`{"workflow":"orders"}`, history.Execution{Priority: "normal"}},
+		"most": {
+			`{"workflow":"orders","input":{"a":1},"priority":"low","tags":{"k\"1":"<ü\n>"},"delay":"90s"}`,
+			history.Execution{
+				Priority: "low", Tags: map[string]string{`k"1`: "<ü\n>"}, Input: json.RawMessage(`{"a":1}`),
+				WaitingFor: []history.Wait{{Reason: "start", Until: &until}},
+			},
+		},
+		"null input": {`{"workflow":"orders","input":null}`, history.Execution{Priority: "normal", Input: json.RawMessage(`null`)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t)
+			c.want.ID, c.want.Workflow, c.want.Version, c.want.Run, c.want.Status = someID, "orders", 3, 1, record.Queued
+			c.want.CreatedAt, c.want.Deadline = noon, noon.Add(time.Hour)
+			if c.want.Tags == nil {
+				c.want.Tags = map[string]string{}
+			}
+			if c.want.WaitingFor == nil {
+				c.want.WaitingFor = []history.Wait{}
+			}
+			encoded, err := json.Marshal(c.want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, want := decode[any](t, b.want(202, "POST", "/v1/executions", c.body)), decode[any](t, reply{body: string(encoded)})
+			if !reflect.DeepEqual(got, want) {
+				t.Fatalf("answer\n%v\nwant\n%v", got, want)
+			}
+		})
+	}
+}
+
+func TestIdempotencyKeyForms(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	for header, want := range map[string]string{
+		`abc`: "abc", `"abc"`: "abc", ` abc `: "abc", `"a\"b\\c"`: `a"b\c`, `a"b`: `a"b`,
+		strings.Repeat("x", 255): strings.Repeat("x", 255), `a,b=c;d`: "a,b=c;d",
+	} {
+		b.engine.calls = nil
+		b.want(202, "POST", "/v1/executions", `{"workflow":"orders"}`, "Idempotency-Key", header)
+		if got := b.engine.calls[0].(runner.StartRequest).Key; got != want {
+			t.Errorf("key of %q = %q, want %q", header, got, want)
+		}
+	}
+	b.engine.calls = nil
+	for _, header := range []string{"", `""`, "a b", `"a b"`, "ü", `"abc`, `"abc"d`, `"a\b"`, `"abc\`, "a\x7f", strings.Repeat("x", 256)} {
+		out := b.want(400, "POST", "/v1/executions", `{"workflow":"orders"}`, "Idempotency-Key", header)
+		if !strings.Contains(out.body, "Idempotency-Key") {
+			t.Errorf("%q: %s does not name the header", header, out.body)
+		}
+	}
+	b.want(400, "POST", "/v1/executions", `{"workflow":"orders"}`, "Idempotency-Key", "a", "Idempotency-Key", "a")
+	if len(b.engine.calls) != 0 {
+		t.Errorf("the engine was asked %v", b.engine.calls)
+	}
+}
+
+func ended(status record.Status) *history.Execution {
+	end := noon.Add(time.Second)
+	return &history.Execution{
+		ID: someID, Workflow: "orders", Version: 3, Run: 1, Status: status, Priority: "normal", Tags: map[string]string{},
+		CreatedAt: noon, StartedAt: &noon, EndedAt: &end, Deadline: noon.Add(time.Hour),
+		Output: json.RawMessage(`{"ok":true}`), WaitingFor: []history.Wait{}, Cost: &history.Cost{WriteUnits: 8},
+		Steps: []history.Step{{ID: "one", Type: "http", Status: record.StepSucceeded, Attempts: []history.Attempt{}}},
+	}
+}
+
+func TestPreferWait(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		prefer  string
+		wait    time.Duration // that the engine was given; 0: it was not asked to wait
+		applied string
+	}{
+		"plain":          {"wait=5", 5 * time.Second, "wait=5"},
+		"clamped":        {"wait=600", 25 * time.Second, "wait=25"},
+		"among others":   {`respond-async, Wait = "7"; x=y, wait=9`, 7 * time.Second, "wait=7"},
+		"zero":           {"wait=0", 0, "wait=0"},
+		"not a number":   {"wait=soon", 0, ""},
+		"negative":       {"wait=-1", 0, ""},
+		"something else": {"return=minimal", 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t)
+			b.reads.x = ended(record.Succeeded)
+			waited := time.Duration(0)
+			b.engine.await = func(ctx context.Context) error {
+				deadline, _ := ctx.Deadline()
+				waited = time.Until(deadline).Round(time.Second)
+				return nil
+			}
+			out := b.do("POST", "/v1/executions", `{"workflow":"orders"}`, "Prefer", c.prefer)
+			if waited != c.wait || out.header.Get("Preference-Applied") != c.applied {
+				t.Fatalf("waited %v, applied %q; want %v and %q", waited, out.header.Get("Preference-Applied"), c.wait, c.applied)
+			}
+			status := 202
+			if c.wait > 0 {
+				status = 200
+			}
+			if x := decode[history.Execution](t, out); out.status != status || (status == 200) != (len(x.Steps) == 1 && string(x.Output) == `{"ok":true}`) {
+				t.Fatalf("%d %s; want %d, with steps and output if 200", out.status, out.body, status)
+			}
+		})
+	}
+}
+
+// Once started, nothing that goes wrong in waiting or reading is an error: the
+// caller must learn the id.
+func TestAfterAStartNothingFails(t *testing.T) {
+	t.Parallel()
+	for name, set := range map[string]func(b *bundle){
+		"not ended in time": func(b *bundle) { b.engine.await = func(context.Context) error { return context.DeadlineExceeded } },
+		"wait broken":       func(b *bundle) { b.engine.await = func(context.Context) error { return errors.New("broken") } },
+		"read broken":       func(b *bundle) { b.reads.err = errors.New("broken") },
+		"read is late":      func(b *bundle) { b.reads.x = ended(record.Running) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t)
+			set(b)
+			out := b.want(202, "POST", "/v1/executions", `{"workflow":"orders"}`, "Prefer", "wait=1")
+			if x := decode[history.Execution](t, out); x.ID != someID || out.header.Get("Location") == "" {
+				t.Fatalf("answer %s, headers %v: want the id", out.body, out.header)
+			}
+		})
+	}
+}
+
+func TestReplays(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		ended  bool
+		x      *history.Execution
+		err    error
+		status int
+		shown  record.Status
+		steps  int
+	}{
+		"open":          {false, ended(record.Waiting), nil, 202, record.Waiting, 0},
+		"ended":         {true, ended(record.Failed), nil, 200, record.Failed, 1},
+		"ended just so": {false, ended(record.Succeeded), nil, 200, record.Succeeded, 1},
+		"not readable":  {false, nil, errors.New("broken"), 500, "", 0},
+		"gone":          {true, nil, nil, 202, record.Queued, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t)
+			b.engine.started = runner.Started{
+				ID: someID, Workflow: "orders", Version: 3, Replayed: true, Ended: c.ended, Created: noon, Deadline: noon.Add(time.Hour),
+			}
+			b.reads.x, b.reads.err = c.x, c.err
+			out := b.want(c.status, "POST", "/v1/executions", `{"workflow":"orders"}`, "Idempotency-Key", "k")
+			if out.header.Get("Idempotency-Replayed") != "true" {
+				t.Errorf("headers %v: want Idempotency-Replayed", out.header)
+			}
+			if c.status == 500 {
+				return
+			}
+			if x := decode[history.Execution](t, out); x.ID != someID || x.Status != c.shown || len(x.Steps) != c.steps {
+				t.Errorf("answer %s; want status %s and %d steps", out.body, c.shown, c.steps)
+			}
+		})
+	}
+}
+
+func TestAReplayWaitsToo(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.engine.started = runner.Started{ID: someID, Workflow: "orders", Version: 3, Replayed: true, Created: noon, Deadline: noon}
+	b.reads.x = ended(record.Running)
+	b.engine.await = func(context.Context) error {
+		b.reads.x = ended(record.Succeeded)
+		return nil
+	}
+	b.want(200, "POST", "/v1/executions", `{"workflow":"orders"}`, "Idempotency-Key", "k", "Prefer", "wait=5")
+}
+
+func TestStartErrorsOfTheEngine(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	for code, status := range map[problem.Code]int{problem.NotFound: 404, problem.Invalid: 422, problem.KeyReused: 422, problem.Unavailable: 503} {
+		b.engine.err = problem.New(code, "the engine's sentence")
+		out := b.want(status, "POST", "/v1/executions", `{"workflow":"orders"}`)
+		p := decode[api.Problem](t, out)
+		if p.Type != api.ProblemType+string(code) || p.Detail != "the engine's sentence" || out.header.Get("Location") != "" {
+			t.Errorf("%s: %s", code, out.body)
+		}
+		if (code == problem.Unavailable) != (out.header.Get("Retry-After") != "") {
+			t.Errorf("%s: Retry-After = %q", code, out.header.Get("Retry-After"))
+		}
+	}
+}
