@@ -2,113 +2,34 @@ package expr
 
 import (
 	"errors"
-	"slices"
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/vm"
 )
 
-// Limits of expressions and values.
+// Bounds of expressions and their results.
 const (
-	// MaxSource is the longest expression, in bytes.
-	MaxSource = 10_000
-	// MaxNodes is the largest expression, in nodes of its syntax tree.
-	MaxNodes = 2_000
-	// MaxWork bounds one evaluation: about an element touched, an operation or
-	// eight bytes of text each.
-	MaxWork = 2_000_000
-	// MaxOutput is the largest answer of a template, in bytes of JSON.
-	MaxOutput = 5 << 20
-	// MaxDepth is how deep lists and objects may nest.
-	MaxDepth = 200
-)
+	MaxSource = 10_000  // bytes of one expression
+	MaxNodes  = 1_000   // of its syntax tree
+	MaxResult = 5 << 20 // bytes of a template's result as JSON
 
-// Why an evaluation was stopped; match with errors.Is.
-var (
-	ErrTooLarge  = errors.New("the value is larger than 5 MB")
-	ErrTooCostly = errors.New("the expression does more work than is allowed; loop over less")
+	maxString = 1 << 20 // bytes of a string built on the way
+	maxList   = 100_000 // elements of a list built on the way
+	vmBudget  = 1_000_000
 )
 
 // Env is what an expression reads: the roots input, vars, steps, execution
-// and, where the place allows it, callback. Its values are made of nil, bool,
-// int, float64, string, []any and map[string]any.
+// and, where the place allows it, callback.
 type Env map[string]any
 
-// Template is a JSON value in which strings may hold {{ expressions }},
-// compiled and checked. It is immutable and safe for concurrent use.
-type Template struct {
-	root  node
-	size  int // of the literal parts, in bytes of JSON
-	reads []string
-}
-
-// Eval fills the template in. The answer is made of nil, bool, int, float64,
-// string, []any and map[string]any, is what Decode makes of its own Encode, and
-// shares parts with env and with other answers: it must not be modified. Errors
-// are *Error.
-func (t *Template) Eval(env Env) (any, error) {
-	if l, ok := t.root.(literal); ok {
-		return l.value, nil
-	}
-	e := evaluation{env: env, left: MaxOutput - t.size, meter: meter{left: MaxWork}}
-	return t.root.eval(&e)
-}
-
-// Reads lists the ids of the steps whose results the template may read, sorted.
-func (t *Template) Reads() []string { return t.reads }
-
-// Static reports whether the template holds no expression, and its value then.
-func (t *Template) Static() (value any, ok bool) {
-	l, ok := t.root.(literal)
-	return l.value, ok
-}
-
-// Field is the part of the template under a literal key at its top; nil when
-// there is none, or when the whole is one expression.
-func (t *Template) Field(key string) *Template {
-	switch n := t.root.(type) {
-	case literal:
-		if m, ok := n.value.(map[string]any); ok {
-			if v, ok := m[key]; ok {
-				return &Template{root: literal{v}}
-			}
-		}
-	case *object:
-		if i := slices.Index(n.keys, key); i >= 0 {
-			return &Template{root: n.nodes[i], reads: t.reads}
-		}
-	}
-	return nil
-}
-
-// Condition is a bare boolean expression, compiled and checked. It is immutable
-// and safe for concurrent use.
-type Condition struct {
-	program *program
-	reads   []string
-}
-
-// Eval decides the condition. Errors are *Error; an answer that is not boolean
-// is one.
-func (c *Condition) Eval(env Env) (bool, error) {
-	e := evaluation{env: env, left: MaxOutput, meter: meter{left: MaxWork}}
-	v, err := c.program.run(&e)
-	if err != nil {
-		return false, err
-	}
-	yes, ok := v.(bool)
-	if !ok {
-		return false, c.program.fail(fail("must be true or false, and is " + describe(v)))
-	}
-	return yes, nil
-}
-
-// Reads lists the ids of the steps whose results the condition may read,
-// sorted.
-func (c *Condition) Reads() []string { return c.reads }
-
-// Error says why an evaluation failed. It holds no value that was read.
+// Error is why an expression could not be evaluated. It holds no values.
 type Error struct {
-	Pointer string // RFC 6901, into the template
+	Pointer string // into the template, RFC 6901; "" for a condition
 	Message string
-	cause   error
 }
 
 func (e *Error) Error() string {
@@ -118,11 +39,116 @@ func (e *Error) Error() string {
 	return e.Pointer + ": " + e.Message
 }
 
-// Unwrap is ErrTooLarge or ErrTooCostly where that is the reason.
-func (e *Error) Unwrap() error { return e.cause }
+// Template is a JSON value in which strings may hold {{ expressions }},
+// compiled and checked. It is immutable and safe for concurrent use.
+type Template struct {
+	root  part
+	reads []string
+}
 
-// Fault is one thing wrong with a template or condition.
-type Fault struct {
-	Pointer string // RFC 6901, into what was given
-	Detail  string // a sentence that says what would be right
+// Eval fills the template in. The answer is made of nil, bool, int, float64,
+// string, []any and map[string]any and must not be changed: what holds no
+// expression is shared between calls. Errors are *Error.
+func (t *Template) Eval(env Env) (any, error) {
+	if l, ok := t.root.(literal); ok {
+		return l.value, nil
+	}
+	v, err := t.root.eval(env)
+	if err != nil {
+		return nil, err
+	}
+	if size(v, 0) > MaxResult {
+		return nil, &Error{Message: fmt.Sprintf("the result is larger than %d bytes", MaxResult)}
+	}
+	return v, nil
+}
+
+// Static reports whether the template holds no expression.
+func (t *Template) Static() bool {
+	_, ok := t.root.(literal)
+	return ok
+}
+
+// Reads lists the ids of the steps whose results the template may read,
+// sorted.
+func (t *Template) Reads() []string { return t.reads }
+
+// Condition is a bare boolean expression, compiled and checked.
+type Condition struct {
+	program *vm.Program
+	reads   []string
+}
+
+// Eval decides the condition. Errors are *Error; a result that is no boolean
+// is one.
+func (c *Condition) Eval(env Env) (bool, error) {
+	v, err := run(c.program, env)
+	if err != nil {
+		return false, err
+	}
+	b, ok := v.(bool)
+	if !ok {
+		return false, &Error{Message: "must be true or false, but is " + kindOf(v)}
+	}
+	return b, nil
+}
+
+// Reads lists the ids of the steps whose results the condition may read,
+// sorted.
+func (c *Condition) Reads() []string { return c.reads }
+
+// machines keeps VMs for the next evaluation: their stacks are most of its
+// cost.
+var machines = sync.Pool{New: func() any { return &vm.VM{MemoryBudget: vmBudget} }}
+
+// run evaluates a program. The VM turns every panic into an error; the text of
+// such an error may quote a value, so only its first words are kept where they
+// are known to be harmless.
+func run(p *vm.Program, env Env) (any, error) {
+	m := machines.Get().(*vm.VM)
+	v, err := m.Run(p, map[string]any(env))
+	clear(m.Stack[:cap(m.Stack)])
+	m.Stack = m.Stack[:0]
+	machines.Put(m)
+	if err != nil {
+		return nil, &Error{Message: runtimeMessage(err)}
+	}
+	return v, nil
+}
+
+func runtimeMessage(err error) string {
+	var own *Error
+	if errors.As(err, &own) {
+		return own.Message
+	}
+	var f *file.Error
+	msg := err.Error()
+	if errors.As(err, &f) {
+		msg = f.Message
+	}
+	for prefix, say := range map[string]string{
+		"memory budget exceeded": "it takes too much memory or too many iterations",
+		"cannot fetch":           "it reads a field of a value that is absent or has no fields",
+		"invalid operation":      "an operation is applied to values of the wrong type",
+		"interface conversion":   "an operation is applied to values of the wrong type",
+		"reflect":                "an operation is applied to values of the wrong type",
+		"integer divide by zero": "it divides by zero",
+		"runtime error: integer": "it divides by zero",
+		"index out of range":     "it reads beyond the end of a list",
+		"runtime error: index":   "it reads beyond the end of a list",
+	} {
+		if strings.HasPrefix(msg, prefix) {
+			return say
+		}
+	}
+	return "it cannot be evaluated with these values"
+}
+
+func sorted(set map[string]bool) []string {
+	list := make([]string, 0, len(set))
+	for s := range set {
+		list = append(list, s)
+	}
+	sort.Strings(list)
+	return list
 }
