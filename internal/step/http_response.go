@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/seed-926d1ba8/stepline/internal/expr"
 	"github.com/seed-926d1ba8/stepline/internal/retry"
 )
 
@@ -203,9 +205,9 @@ func decode(contentType string, body []byte) (json.RawMessage, error) {
 	case len(body) == 0:
 		return nil, nil
 	case utf8.Valid(body):
-		return encode(string(body))
+		return expr.Encode(string(body))
 	}
-	return encode(map[string]any{"base64": body, "contentType": contentType})
+	return expr.Encode(map[string]any{"base64": base64.StdEncoding.EncodeToString(body), "contentType": contentType})
 }
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
