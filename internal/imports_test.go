@@ -132,7 +132,7 @@ func layer(pkg string) int {
 
 func matches(users []string, pkg string) bool {
 	return slices.ContainsFunc(users, func(u string) bool {
-		if last, any := strings.CutPrefix(u, "*/"); any {
+		if last, wild := strings.CutPrefix(u, "*/"); wild {
 			return path.Base(pkg) == last && slices.Contains(ports, path.Dir(pkg))
 		}
 		return pkg == u || (u == "infra" || u == "functions") && top(pkg) == u

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"slices"
 	"time"
 
@@ -40,9 +39,9 @@ func startDemo(ctx context.Context, m *local.Machine, out io.Writer) (*demo, err
 	if err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := open(ctx, "sample shop", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("sample shop: %w", err)
+		return nil, err
 	}
 	var shop sample.Shop
 	d := &demo{shop: newServer(l, shop.Handler(), m.Log())}

@@ -19,21 +19,22 @@ import (
 // doors are the two addresses the program listens on.
 type doors struct{ api, webhooks net.Listener }
 
-func listen(c local.Config) (doors, error) {
+func listen(ctx context.Context, c local.Config) (doors, error) {
 	var d doors
 	var err error
-	if d.api, err = open("-addr", c.Addr); err != nil {
+	if d.api, err = open(ctx, "-addr", c.Addr); err != nil {
 		return d, err
 	}
-	if d.webhooks, err = open("-webhook-addr", c.WebhookAddr); err != nil {
+	if d.webhooks, err = open(ctx, "-webhook-addr", c.WebhookAddr); err != nil {
 		d.close()
 		return d, err
 	}
 	return d, nil
 }
 
-func open(name, addr string) (net.Listener, error) {
-	l, err := net.Listen("tcp", addr)
+func open(ctx context.Context, name, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
 	switch {
 	case err == nil:
 		return l, nil

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
+var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)\n```$")
 
 // TestReadmesCommandsWork runs the page's shell blocks as they stand, but for
 // the two addresses, against the program.

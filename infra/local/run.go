@@ -38,7 +38,7 @@ func serve(ctx context.Context, c local.Config, stdout io.Writer, log *slog.Logg
 	if err != nil {
 		return err
 	}
-	doors, err := listen(c)
+	doors, err := listen(ctx, c)
 	if err != nil {
 		return err
 	}

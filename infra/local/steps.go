@@ -45,23 +45,18 @@ func attempts(s history.Step) string {
 	return fmt.Sprint(len(s.Attempts))
 }
 
-// begun is when the step's first attempt started, counted from the execution's
-// creation.
+// begun is when the step started, counted from the execution's creation.
 func begun(ex *history.Execution, s history.Step) string {
-	if len(s.Attempts) == 0 {
+	if s.StartedAt == nil {
 		return "-"
 	}
-	return "+" + s.Attempts[0].StartedAt.Sub(ex.CreatedAt).Round(time.Millisecond).String()
+	return "+" + s.StartedAt.Sub(ex.CreatedAt).Round(time.Millisecond).String()
 }
 
 // took is the step's time with all its attempts and the delays between them.
 func took(s history.Step) string {
-	if len(s.Attempts) == 0 {
+	if s.StartedAt == nil || s.EndedAt == nil {
 		return "-"
 	}
-	last := s.Attempts[len(s.Attempts)-1]
-	if last.EndedAt == nil {
-		return "-"
-	}
-	return last.EndedAt.Sub(s.Attempts[0].StartedAt).Round(time.Millisecond).String()
+	return s.EndedAt.Sub(*s.StartedAt).Round(time.Millisecond).String()
 }

@@ -139,7 +139,25 @@ func stepView(m *record.Meta, machine *engine.Machine, s *workflow.Step, now tim
 	for i, a := range rec.Body.Attempts {
 		v.Attempts = append(v.Attempts, attemptView(rec.Body.Dropped+i+1, a))
 	}
+	v.StartedAt, v.EndedAt = span(rec, v.Status)
 	return v
+}
+
+// span is when a step began and ended, as far as its record says.
+func span(rec *record.Step, status record.StepStatus) (from, to *time.Time) {
+	from = unixMilli(rec.First)
+	if tries := rec.Body.Attempts; len(tries) > 0 {
+		if from == nil && rec.Body.Dropped == 0 {
+			from = unixMilli(tries[0].Start)
+		}
+		if status.Terminal() {
+			to = unixMilli(tries[len(tries)-1].End)
+		}
+	}
+	if rec.For == record.ForTimer && status == record.StepSucceeded {
+		to = unixMilli(rec.Due)
+	}
+	return from, to
 }
 
 func attemptView(n int, a record.Attempt) Attempt {

@@ -44,6 +44,11 @@ type Step struct {
 	Output   json.RawMessage   `json:"output"`
 	Error    *Error            `json:"error"`
 	Attempts []Attempt         `json:"attempts"`
+	// StartedAt is when the step began: its first attempt, its wait. EndedAt is
+	// the end of its last attempt or of its wait. Nil where nothing is stored,
+	// as of steps that only compute.
+	StartedAt *time.Time `json:"startedAt,omitempty"`
+	EndedAt   *time.Time `json:"endedAt,omitempty"`
 }
 
 // Attempt is one try of a step.
