@@ -5,12 +5,13 @@ import (
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/history"
+	"github.com/seed-926d1ba8/stepline/internal/workflow"
 )
 
 // Event is one thing that happened to an execution. Types: created, started,
-// attempt_started, attempt_succeeded, attempt_failed, attempt_cancelled,
-// waiting (still, for what Reason says), and succeeded, failed, cancelled or
-// timed_out at the end.
+// attempt_started, attempt_succeeded, attempt_failed, attempt_cancelled, waited
+// (a wait step is over; At is its end), waiting (still, for what Reason says),
+// and succeeded, failed, cancelled or timed_out at the end.
 type Event struct {
 	At       time.Time  `json:"at"`
 	Type     string     `json:"type"`
@@ -31,6 +32,7 @@ func timeline(x *history.Execution) []Event {
 	}
 	for i := range x.Steps {
 		events = appendAttempts(events, &x.Steps[i])
+		events = appendWait(events, &x.Steps[i])
 	}
 	// What it waits for began when its step last did something.
 	for _, w := range x.WaitingFor {
@@ -61,6 +63,17 @@ func appendAttempts(events []Event, s *history.Step) []Event {
 		})
 	}
 	return events
+}
+
+// appendWait tells of a wait step that is over. One that still waits is among
+// what the execution waits for.
+func appendWait(events []Event, s *history.Step) []Event {
+	if s.Type != string(workflow.Wait) || s.StartedAt == nil || s.EndedAt == nil {
+		return events
+	}
+	return append(events,
+		Event{At: *s.StartedAt, Type: "waiting", Step: s.ID, Reason: "wait", Until: s.EndedAt},
+		Event{At: *s.EndedAt, Type: "waited", Step: s.ID})
 }
 
 // lastOf is the time of a step's last event, or of the execution's last one
