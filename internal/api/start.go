@@ -56,7 +56,7 @@ func (a *API) start(w http.ResponseWriter, r *http.Request) error {
 	case x != nil:
 		return respond(w, statusOfStart(x), x)
 	}
-	send(w, http.StatusAccepted, appendStarted(nil, &req, &started))
+	send(w, http.StatusAccepted, appendStarted(make([]byte, 0, 768+len(req.Input)), &req, &started))
 	return nil
 }
 
