@@ -42,6 +42,7 @@ func newSlow(t *testing.T) *slow {
 			<-r.Context().Done()
 			return
 		}
+		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprint(w, `{"done": true}`)
 	}))
 	t.Cleanup(s.Close)
