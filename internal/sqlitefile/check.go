@@ -47,9 +47,9 @@ func inspect(path string) (fresh bool, err error) {
 	head := make([]byte, 100)
 	n, err := io.ReadFull(file, head)
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return true, nil // created, and nothing written yet
-	case err != nil && err != io.ErrUnexpectedEOF:
+	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 		return false, plain(Name+" cannot be read", err)
 	case n < len(head) || !bytes.HasPrefix(head, header):
 		return false, errors.New(Name + " is not a database; move it away, or choose another folder")
@@ -157,29 +157,25 @@ func newer(version int64) error {
 }
 
 // preallocate extends the log with zeroes, which SQLite takes for the end of
-// what was written.
-func preallocate(path string, size int64) error {
-	if size == 0 {
-		return nil
-	}
+// what was written. It only makes commits faster: where it fails, on a full
+// disk say, the log grows as it is written.
+func preallocate(path string, size int64) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
-		return err
+		return
 	}
-	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return err
+		_ = file.Close()
+		return
 	}
 	zeroes := make([]byte, 1<<20)
-	for at := info.Size(); at < size; {
-		n, err := file.WriteAt(zeroes[:min(int64(len(zeroes)), size-at)], at)
-		if err != nil {
-			return errors.Join(err, os.Truncate(path, info.Size()))
-		}
-		at += int64(n)
+	for at := info.Size(); at < size && err == nil; at += int64(len(zeroes)) {
+		_, err = file.WriteAt(zeroes[:min(int64(len(zeroes)), size-at)], at)
 	}
-	return file.Sync()
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		_ = os.Truncate(path, info.Size()) // the space is better left to the data
+	}
 }
 
 // plain is an error on one line: what is wrong, and the cause.

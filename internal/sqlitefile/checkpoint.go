@@ -76,7 +76,7 @@ func (k *checkpointer) checkpoint(f *File) {
 	if err != nil {
 		return
 	}
-	defer c.close()
+	defer func() { _ = c.close() }() // nothing is lost with it
 	for range maxPasses {
 		left, err := c.fold()
 		if err != nil {

@@ -92,7 +92,7 @@ func (c *conn) query(s *Stmt, each func(row []driver.Value) bool, args ...driver
 	}
 	for {
 		switch err = rows.Next(p.row); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return rows.Close()
 		case err != nil:
 			return errors.Join(err, rows.Close())

@@ -65,7 +65,7 @@ func Open(dir string, o Options) (*File, error) {
 		f.now = time.Now
 	}
 	if err := f.open(o); err != nil {
-		f.release()
+		_ = f.release() // the first error says it
 		return nil, fmt.Errorf("data folder %s: %w", dir, err)
 	}
 	f.queue.init()
@@ -85,8 +85,8 @@ func (f *File) open(o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := preallocate(f.path+"-wal", o.Preallocate); err != nil {
-		return plain("its log cannot be written", err)
+	if o.Preallocate > 0 {
+		preallocate(f.path+"-wal", o.Preallocate)
 	}
 	if f.writer, err = connect(f.dsn()); err != nil {
 		return plain("cannot be opened", err)

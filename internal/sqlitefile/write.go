@@ -3,6 +3,7 @@ package sqlitefile
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 )
 
@@ -135,7 +136,8 @@ func (f *File) commit(lot []*request) {
 	tx := &Tx{file: f}
 	for _, r := range lot {
 		tx.req = r
-		if r.err = r.op(tx); tx.err != nil {
+		r.err = r.op(tx)
+		if tx.err != nil {
 			break
 		}
 	}
@@ -195,4 +197,7 @@ func (f *File) fail(lot []*request, err error) {
 		close(r.done)
 	}
 	f.queue.back(later)
+	if errors.Is(err, ErrFull) {
+		f.checkpoint.grew(f.checkpoint.every) // a log begun anew may be the space that is missing
+	}
 }

@@ -69,11 +69,11 @@ func TestFingerprint(t *testing.T) {
 	} {
 		w := base
 		change(&w)
-		print := Fingerprint([]Write{w})
-		if other, taken := seen[print]; taken {
+		finger := Fingerprint([]Write{w})
+		if other, taken := seen[finger]; taken {
 			t.Errorf("another %s has the fingerprint of %s", what, other)
 		}
-		seen[print] = "another " + what
+		seen[finger] = "another " + what
 	}
 	for range 20 { // maps come in any order
 		if _, known := seen[Fingerprint([]Write{base})]; !known {
