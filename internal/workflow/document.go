@@ -37,9 +37,10 @@ type Document struct {
 	Order   []int          // a topological order of Steps, stable
 	Output  *expr.Template // nil: the execution's output is null
 
-	schema *schema // of the input; nil accepts anything
-	source []byte
-	byID   map[string]int
+	schema   *schema // of the input; nil accepts anything
+	source   []byte
+	byID     map[string]int
+	warnings []Fault
 }
 
 // Step is one node of the DAG.

@@ -1,0 +1,163 @@
+package workflow
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+const full = `
+name: order
+input: {type: object, required: [id], properties: {id: {type: integer}}}
+retry: {strategy: fixed, attempts: 3, initial: 1s}
+timeout: 1h
+vars: {shop: "http://127.0.0.1:1"}
+steps:
+  - {id: load, type: http, request: {url: "{{ vars.shop }}/orders/{{ input.id }}"}}
+  - id: big
+    type: transform
+    output: {total: "{{ steps.load.output.total * 2 }}"}
+  - {id: ask, type: callback, when: steps.big.output.total > 10, timeout: 10m, schema: {type: object}, request: {method: POST, url: "http://x/ask", body: {url: "{{ callback.url }}"}}}
+  - {id: side, type: wait, needs: [load], duration: 1d12h}
+  - {id: last, type: http, needs: [ask, side], idempotent: false, attemptTimeout: 10s, timeout: 2m, retry: none, request: {url: "https://example.com/{{ input.id }}"}}
+output: {done: "{{ steps.last.status }}"}
+`
+
+func TestParseFull(t *testing.T) {
+	t.Parallel()
+	d, err := Parse([]byte(full))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Timeout != time.Hour || len(d.Steps) != 5 || d.Step("load").Retry.Attempts != 3 {
+		t.Fatalf("%+v", d)
+	}
+	if last := d.Step("last"); len(last.Needs) != 2 || last.Retry.Attempts != 1 || last.Idempotent || last.Timeout != 2*time.Minute {
+		t.Fatalf("%+v", last)
+	}
+	again, err := Parse(d.Source())
+	if err != nil || string(again.Source()) != string(d.Source()) {
+		t.Fatalf("%v\n%s", err, d.Source())
+	}
+	if f := d.CheckInput(map[string]any{"id": "x"}); len(f) != 1 || f[0].Pointer != "/id" {
+		t.Fatalf("%v", f)
+	}
+	if f := d.CheckInput(map[string]any{"id": 1}); f != nil {
+		t.Fatalf("%v", f)
+	}
+}
+
+// Each document has the faults named beside it, all at once.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	step := func(s string) string { return "name: w\nsteps:\n  - " + s }
+	for name, c := range map[string]struct{ doc, want string }{
+		"empty":              {"", "is empty"},
+		"json syntax":        {"{\n \"name\": }", "line 2, column"},
+		"json twice":         {`{"name":"a","name":"b"}`, "twice"},
+		"yaml syntax":        {"name: [", "not YAML"},
+		"yaml twice":         {"name: a\nname: b", "twice"},
+		"no steps":           {"name: w", `/: the field "steps" is missing`},
+		"empty steps":        {"name: w\nsteps: []", "/steps: must hold at least one"},
+		"bad name":           {"name: W!\nsteps: [{id: a, type: transform, output: 1}]", "/name: must be"},
+		"unknown field":      {step("{id: a, type: transform, output: 1, foo: 2}"), `/steps/0/foo: there is no field "foo"`},
+		"later field":        {step("{id: a, type: http, request: {url: \"http://x\"}, compensate: {}}"), "/steps/0/compensate: the field \"compensate\" is not supported by this version"},
+		"later type":         {step("{id: a, type: n8n}"), `/steps/0/type: the step type "n8n" is not supported by this version`},
+		"later auth":         {step("{id: a, type: http, request: {url: \"http://x\", auth: {}}}"), "/steps/0/request/auth: the field \"auth\" is not supported by this version"},
+		"later on":           {"name: w\non: []\nsteps: [{id: a, type: transform, output: 1}]", "/on: the field \"on\" is not supported by this version"},
+		"later unless":       {step("{id: a, type: http, request: {url: \"http://x\"}, retry: {unless: x}}"), "/steps/0/retry/unless: the field \"unless\" is not supported"},
+		"later strategy":     {step("{id: a, type: http, request: {url: \"http://x\"}, retry: {strategy: linear}}"), `/steps/0/retry/strategy: "linear" is not supported`},
+		"unknown type":       {step("{id: a, type: foo}"), "/steps/0/type: must be http"},
+		"bad id":             {step("{id: 1a, type: transform, output: 1}"), "/steps/0/id: must be 1 to 64"},
+		"duplicate id":       {step("{id: a, type: transform, output: 1}\n  - {id: a, type: transform, output: 1}"), "/steps/1/id: the id \"a\" is there twice"},
+		"unknown need":       {step("{id: a, type: transform, output: 1, needs: [b]}"), `/steps/0/needs/0: there is no step "b"`},
+		"self need":          {step("{id: a, type: transform, output: 1, needs: [a]}"), "cannot need itself"},
+		"cycle":              {step("{id: a, type: transform, output: 1, needs: [b]}\n  - {id: b, type: transform, output: 1}"), "wait for each other"},
+		"not upstream":       {step("{id: a, type: transform, needs: [], output: \"{{ steps.b.output }}\"}\n  - {id: b, type: transform, needs: [], output: 1}"), `/steps/0/output: step "b" is not upstream`},
+		"no compile":         {step("{id: a, type: transform, output: {x: \"{{ 1 + }}\"}}"), "/steps/0/output/x: does not compile"},
+		"when not bool":      {step("{id: a, type: transform, when: '1', output: 1}"), "/steps/0/when"},
+		"zero duration":      {step("{id: a, type: wait, duration: 0s}"), "/steps/0/duration: must be at least"},
+		"bad duration":       {step("{id: a, type: wait, duration: soon}"), "/steps/0/duration: must be a duration"},
+		"two ends":           {step("{id: a, type: wait, duration: 1s, until: x}"), "either duration or until"},
+		"bad until":          {step("{id: a, type: wait, until: tomorrow}"), "/steps/0/until: must be an RFC 3339"},
+		"step too long":      {"name: w\ntimeout: 1m\nsteps: [{id: a, type: http, timeout: 2m, request: {url: \"http://x\"}}]", "/steps/0/timeout: must not be beyond the workflow's timeout"},
+		"attempt too long":   {step("{id: a, type: http, attemptTimeout: 15m, request: {url: \"http://x\"}}"), "/steps/0/attemptTimeout: must be at most 14m"},
+		"attempt over step":  {step("{id: a, type: http, timeout: 5s, attemptTimeout: 6s, request: {url: \"http://x\"}}"), "must not be beyond the step's timeout"},
+		"year":               {"name: w\ntimeout: 366d\nsteps: [{id: a, type: transform, output: 1}]", "/timeout: must be at most 365d"},
+		"attempts":           {step("{id: a, type: http, retry: {attempts: 101}, request: {url: \"http://x\"}}"), "/steps/0/retry/attempts: must be a whole number from 1 to 100"},
+		"max below initial":  {step("{id: a, type: http, retry: {initial: 5s, max: 1s}, request: {url: \"http://x\"}}"), "/steps/0/retry/max: must not be less"},
+		"preset":             {"name: w\nretry: mine\nsteps: [{id: a, type: transform, output: 1}]", `/retry: there is no preset "mine"`},
+		"no url":             {step("{id: a, type: http, request: {method: GET}}"), `/steps/0/request: the field "url" is missing`},
+		"relative url":       {step("{id: a, type: http, request: {url: /x}}"), "/steps/0/request/url: must be an absolute"},
+		"user in url":        {step("{id: a, type: http, request: {url: \"http://u:p@x\"}}"), "must not hold a user"},
+		"method":             {step("{id: a, type: http, request: {method: FETCH, url: \"http://x\"}}"), "/steps/0/request/method: must be GET"},
+		"input schema":       {"name: w\ninput: {type: 5}\nsteps: [{id: a, type: transform, output: 1}]", "/input"},
+		"remote schema":      {"name: w\ninput: {$ref: \"http://example.com/s\"}\nsteps: [{id: a, type: transform, output: 1}]", "/input"},
+		"callback elsewhere": {step("{id: a, type: http, request: {url: \"http://x/{{ callback.url }}\"}}"), "/steps/0/request/url: does not compile: unknown name callback"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Parse([]byte(c.doc))
+			var faults Faults
+			if !errors.As(err, &faults) {
+				t.Fatalf("got %v, want faults", err)
+			}
+			all := ""
+			for _, f := range faults {
+				pointer := f.Pointer
+				if pointer == "" {
+					pointer = "/"
+				}
+				all += pointer + ": " + f.Detail + "\n"
+			}
+			if !strings.Contains(all, c.want) {
+				t.Errorf("got\n%swant %q", all, c.want)
+			}
+		})
+	}
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := Parse([]byte("name: W\ntimeout: x\nfoo: 1\nsteps:\n  - {id: a, type: transform, output: \"{{ nope }}\"}\n  - {id: b, type: http, request: {url: x}}\n"))
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 5 {
+		t.Fatalf("%d faults, 5 wanted: %v", len(faults), faults)
+	}
+}
+
+func TestDurations(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]time.Duration{"90s": 90 * time.Second, "1d12h": 36 * time.Hour, "500ms": 500 * time.Millisecond, "1.5h": 90 * time.Minute, "0s": 0} {
+		if d, err := ParseDuration(s); err != nil || d != want {
+			t.Errorf("%s: %v %v", s, d, err)
+		}
+	}
+	for _, s := range []string{"", "5", "s", "-1s", "1y", "1 s", "99999999999999d", "1.2.3s", "1e3s"} {
+		if d, err := ParseDuration(s); err == nil {
+			t.Errorf("%q was taken for %v", s, d)
+		}
+	}
+	for d := time.Millisecond; d < 400*24*time.Hour; d = d*3 + time.Millisecond {
+		if back, err := ParseDuration(FormatDuration(d)); err != nil || back != d {
+			t.Errorf("%v became %s and then %v", d, FormatDuration(d), back)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(full))
+	f.Add([]byte(`{"name":"a","steps":[{"id":"a","type":"transform","output":1}]}`))
+	f.Add([]byte("name: a\nsteps: &x [{id: a, type: wait, duration: 1s}]\nvars: {y: *x}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := Parse(data)
+		if err != nil {
+			return
+		}
+		again, err := Parse(d.Source())
+		if err != nil || string(again.Source()) != string(d.Source()) {
+			t.Fatalf("%q became %q: %v", data, d.Source(), err)
+		}
+	})
+}

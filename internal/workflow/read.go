@@ -1,0 +1,205 @@
+package workflow
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/seed-926d1ba8/stepline/internal/expr"
+)
+
+// maxNodes bounds a YAML document with its aliases expanded.
+const maxNodes = 100_000
+
+// read makes a value of a document in JSON (it begins with a brace) or YAML.
+func read(data []byte) (any, Faults) {
+	if len(data) > MaxDocument {
+		return nil, Faults{{"", fmt.Sprintf("the document must be at most %d bytes; this one has %d", MaxDocument, len(data))}}
+	}
+	if head := bytes.TrimLeft(data, " \t\r\n\ufeff"); len(head) > 0 && head[0] == '{' {
+		return readJSON(data)
+	}
+	return readYAML(data)
+}
+
+func readJSON(data []byte) (any, Faults) {
+	if err := twice(data); err != nil {
+		return nil, Faults{{"", err.Error()}}
+	}
+	v, err := expr.Decode(data)
+	if err == nil {
+		return v, nil
+	}
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		line, column := position(data, syntax.Offset)
+		return nil, Faults{{"", fmt.Sprintf("the document is not JSON: %s at line %d, column %d", syntax, line, column)}}
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		line, column := position(data, int64(len(data)))
+		return nil, Faults{{"", fmt.Sprintf("the document is not JSON: it ends too early, at line %d, column %d", line, column)}}
+	}
+	return nil, Faults{{"", "the document cannot be used: " + err.Error()}}
+}
+
+// position is the line and column, from 1, of the last byte read.
+func position(data []byte, offset int64) (line, column int) {
+	before := data[:min(int(offset), len(data))]
+	line = 1 + bytes.Count(before, []byte("\n"))
+	column = len(before) - bytes.LastIndexByte(before, '\n') - 1
+	return line, max(column, 1)
+}
+
+// twice reports a key that an object has twice. Malformed JSON is left to the
+// decoder.
+func twice(data []byte) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	type level struct {
+		keys  map[string]bool // nil in a list
+		value bool            // a key was read, its value comes next
+	}
+	var stack []level
+	for {
+		tok, err := d.Token()
+		if err != nil {
+			return nil
+		}
+		top := len(stack) - 1
+		if key, ok := tok.(string); ok && top >= 0 && stack[top].keys != nil && !stack[top].value {
+			if stack[top].keys[key] {
+				line, column := position(data, d.InputOffset())
+				return fmt.Errorf("the key %q is there twice, again at line %d, column %d", key, line, column)
+			}
+			stack[top].keys[key], stack[top].value = true, true
+			continue
+		}
+		if top >= 0 {
+			stack[top].value = false
+		}
+		switch tok {
+		case json.Delim('{'):
+			stack = append(stack, level{keys: map[string]bool{}})
+		case json.Delim('['):
+			stack = append(stack, level{})
+		case json.Delim('}'), json.Delim(']'):
+			stack = stack[:top]
+		}
+	}
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: (line (\d+): )?(.*)$`)
+
+func readYAML(data []byte) (any, Faults) {
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	var root yaml.Node
+	if err := d.Decode(&root); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, Faults{{"", "the document is empty; an object with name and steps is expected"}}
+		}
+		msg := strings.SplitN(err.Error(), "\n", 2)[0]
+		if m := yamlLine.FindStringSubmatch(msg); m != nil {
+			msg = m[3]
+			if m[2] != "" {
+				msg += " at line " + m[2]
+			}
+		}
+		return nil, Faults{{"", "the document is not YAML: " + msg}}
+	}
+	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, Faults{{"", "there must be one YAML document; a second one follows"}}
+	}
+	y := &yamlReader{}
+	v := y.value("", &root, 0)
+	return v, y.faults
+}
+
+type yamlReader struct {
+	nodes  int
+	faults Faults
+}
+
+func (y *yamlReader) fault(pointer string, n *yaml.Node, detail string) any {
+	y.faults = append(y.faults, Fault{pointer, fmt.Sprintf("%s (line %d, column %d)", detail, n.Line, n.Column)})
+	return nil
+}
+
+// value converts a node; aliases count each time they are used, so that a small
+// document cannot grow without bound.
+func (y *yamlReader) value(pointer string, n *yaml.Node, depth int) any {
+	if y.nodes++; y.nodes > maxNodes || depth > 100 {
+		if y.nodes <= maxNodes+1 {
+			return y.fault(pointer, n, "the document is too large or nests too deep once its aliases are expanded")
+		}
+		return nil
+	}
+	switch n.Kind {
+	case yaml.DocumentNode:
+		return y.value(pointer, n.Content[0], depth)
+	case yaml.AliasNode:
+		return y.value(pointer, n.Alias, depth+1)
+	case yaml.SequenceNode:
+		list := make([]any, len(n.Content))
+		for i, c := range n.Content {
+			list[i] = y.value(pointer+"/"+strconv.Itoa(i), c, depth+1)
+		}
+		return list
+	case yaml.MappingNode:
+		return y.mapping(pointer, n, depth)
+	}
+	return y.scalar(pointer, n)
+}
+
+func (y *yamlReader) mapping(pointer string, n *yaml.Node, depth int) any {
+	obj := make(map[string]any, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k := n.Content[i]
+		if k.Kind != yaml.ScalarNode || k.Tag == "!!merge" {
+			y.fault(pointer, k, "a key must be a string; merge keys are not supported")
+			continue
+		}
+		if _, there := obj[k.Value]; there {
+			y.fault(pointer+"/"+escape(k.Value), k, fmt.Sprintf("the key %q is there twice", k.Value))
+			continue
+		}
+		obj[k.Value] = y.value(pointer+"/"+escape(k.Value), n.Content[i+1], depth+1)
+	}
+	return obj
+}
+
+func (y *yamlReader) scalar(pointer string, n *yaml.Node) any {
+	switch n.Tag {
+	case "!!str", "!!timestamp":
+		return n.Value
+	case "!!null":
+		return nil
+	case "!!bool", "!!int", "!!float":
+		var v any
+		if err := n.Decode(&v); err != nil {
+			return y.fault(pointer, n, "the value cannot be read; put it in quotes if it is a string")
+		}
+		return y.plain(pointer, n, v)
+	}
+	return y.fault(pointer, n, fmt.Sprintf("the tag %s is not supported; use plain values", n.Tag))
+}
+
+func (y *yamlReader) plain(pointer string, n *yaml.Node, v any) any {
+	b, err := expr.Encode(v)
+	if err != nil {
+		return y.fault(pointer, n, "the number is none that JSON can hold")
+	}
+	v, err = expr.Decode(b)
+	if err != nil {
+		return y.fault(pointer, n, "the number is none that JSON can hold")
+	}
+	return v
+}
+
+// escape is a key as a JSON pointer has it (RFC 6901).
+func escape(key string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }
