@@ -21,7 +21,7 @@ type execution struct {
 	delay  time.Duration
 
 	holder   *invocation // whose lease is the latest
-	crashes  int         // processes that died holding it
+	crashes  int         // processes that died holding it, or froze until they lost it
 	crashed  map[*process]bool
 	downAt   time.Duration // since when its holder is dead; -1: it is not
 	downSolo bool          // the dead holder was on solo and had not yet extended
@@ -39,7 +39,8 @@ type execution struct {
 	generations map[string]int // by step: times it succeeded in a run before
 	extras      []time.Duration
 	decisions   map[string]int
-	lastMove    time.Duration
+	lastMove    time.Duration // of the status
+	lastWrite   time.Duration // of META
 	ends        int
 	keys        map[string]string // by run and step: the generation in its key
 	brokenRun   int
@@ -79,7 +80,8 @@ func (w *world) clock(p *process) int64 { return w.start.Add(w.since() + p.skew)
 func (w *world) born(pk string, meta table.Attrs) *execution {
 	_, id, _ := record.SplitPK(pk)
 	x := &execution{
-		pk: pk, id: id, plan: w.plans[meta[table.HistWork].Str()], downAt: -1, cancelled: -1, paused: -1,
+		lastWrite: w.since(),
+		pk:        pk, id: id, plan: w.plans[meta[table.HistWork].Str()], downAt: -1, cancelled: -1, paused: -1,
 		final: map[string]string{}, doneAt: map[string]time.Duration{}, waitDue: map[string]int64{}, crashed: map[*process]bool{},
 		delivered: map[string]time.Duration{}, generations: map[string]int{}, decisions: map[string]int{}, keys: map[string]string{},
 	}

@@ -163,18 +163,3 @@ func (w *world) checkSend(c *call, msg *message) {
 		w.fail(msg.pk, "%d live messages, %d of them the world's or a client's", live, len(x.extras))
 	}
 }
-
-// recovered measures how long an execution stood still after its holder died.
-// Callers hold mu.
-func (w *world) recovered(x *execution) {
-	took := w.since() - x.downAt
-	w.recoveries = append(w.recoveries, took)
-	x.downAt = -1
-	limit := 2*time.Minute + 5*time.Second
-	if x.downSolo {
-		limit = 16*time.Minute + 5*time.Second
-	}
-	if w.onlyCrashes && took > limit {
-		w.fail(x.pk, "went on only %s after its worker died", took)
-	}
-}

@@ -52,6 +52,7 @@ func (w *world) checkMeta(c *call, pk string, old, now table.Attrs) {
 	if terminal(now) && strings.HasPrefix(now[table.DuePK].Str(), "~due") {
 		w.fail(pk, "%s, but still in the due index", x.lastStatus(now))
 	}
+	defer func() { x.lastWrite = w.since() }()
 	switch {
 	case terminal(old):
 		w.checkAfterEnd(c, x, old, now)
@@ -109,6 +110,12 @@ func (w *world) checkOpen(c *call, x *execution, old, now table.Attrs) {
 	if taken && was != 0 && clock < was+skew2 && !(w.mode == embedded && x.holder != nil && x.holder.proc.dead) {
 		w.fail(x.pk, "a lease is taken %d ms before its end", was+skew2-clock)
 	}
+	if taken && was != 0 && !x.holder.proc.dead {
+		x.crashes++ // it froze, which looks like death
+	}
+	if now[record.AtPause].Int() == 0 && x.holder != nil && x.holder.leases[x.pk] != nil {
+		x.holder.leases[x.pk].pause = false
+	}
 	switch {
 	case taken && is != 0:
 		w.leased(c, x, old, now, clock)
@@ -139,6 +146,8 @@ func (w *world) leased(c *call, x *execution, old, now table.Attrs, clock int64)
 	case x.lastStatus(old) != record.Paused && old[record.AtNextDue].Int() > clock:
 		w.fail(x.pk, "leased %d ms before it is due", old[record.AtNextDue].Int()-clock)
 	}
+	w.checkLate(x, old)
+	w.checkTakeover(x, old)
 	x.holder = c.inv
 	c.inv.leases[x.pk] = &lease{
 		epoch: now[record.AtEpoch].Int(), run: int(now[record.AtRun].Int()), until: now[record.AtLease].Int(), at: w.since(),

@@ -83,6 +83,7 @@ func (sc simCaller) Call(ctx context.Context, sent step.Call) step.Result {
 		return step.Result{Err: &step.Error{Category: retry.Network, Message: "sim: dead"}}
 	case ended:
 		c.linger()
+		c.unsent(sent)
 		return step.Result{Err: endedBy(ctx, false)}
 	}
 	w.mu.Lock()
@@ -99,6 +100,17 @@ func (sc simCaller) Call(ctx context.Context, sent step.Call) step.Result {
 		return f.returns(f.sleep(24 * time.Hour))
 	}
 	return f.returns(f.sleep(f.latency))
+}
+
+// unsent counts a call that ended before anything was sent.
+func (c *call) unsent(sent step.Call) {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	id, rest, _ := strings.Cut(sent.Key, "/")
+	stepID, _, _ := strings.Cut(rest, "~")
+	if l := c.inv.leases[tenant+"#"+id]; l != nil {
+		c.w.site(tenant+"#"+id, stepID).failures[l.run]++
+	}
 }
 
 // arrive finds out whose call it is and checks that it may be made. Callers

@@ -56,6 +56,7 @@ type invocation struct {
 	deadline time.Duration
 	done     chan struct{} // closed when it has returned
 	returned bool
+	trouble  int // writes and sends that did not go as they should
 	late     int // port calls with an ended context
 	extended bool
 	leases   map[string]*lease // by pk
@@ -91,8 +92,12 @@ func (w *world) build(d *dice) {
 	}
 	switch w.mode {
 	case lambda:
-		add("work", 2+d.below(3), host{lanes: lanes(shared...), size: 1})
-		add("solo", 3, host{lanes: lanes(queue.Solo), size: 1})
+		n := 2 + d.below(4)
+		if w.rates.allPrompt() {
+			n = 10 // nobody waits for a free worker
+		}
+		add("work", n, host{lanes: lanes(shared...), size: 1})
+		add("solo", max(3, n), host{lanes: lanes(queue.Solo), size: 1})
 		add("dead", 1, host{lanes: lanes(queue.Dead), size: 1})
 		add("api", 2, host{api: true, size: 50})
 		add("sweep", 2, host{sweep: true, size: 1})
@@ -150,6 +155,9 @@ func (w *world) kill(p *process, why string) {
 	for _, inv := range w.running(p) {
 		for _, pk := range inv.hands {
 			w.noteExtra(pk)
+			if x := w.executions[pk]; x != nil && x.downAt >= 0 {
+				x.downAt = w.since() // who was about to help died as well
+			}
 		}
 	}
 	w.trace.add(w, event{proc: p.name, op: "dies", note: why})

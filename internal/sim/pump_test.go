@@ -98,12 +98,7 @@ func (w *world) receive(l queue.Lane, d *dice) []queue.Delivery {
 			i = d.below(len(ready))
 		}
 		m := ready[i]
-		for _, earlier := range ready {
-			if earlier.pk == m.pk && earlier.sent < m.sent {
-				w.fired[reordered]++
-				break
-			}
-		}
+		w.noteOvertaking(m)
 		ready = append(ready[:i], ready[i+1:]...)
 		if wire.receives > 0 && m.receives >= wire.receives {
 			w.bury(m)
@@ -128,10 +123,27 @@ func (w *world) receive(l queue.Lane, d *dice) []queue.Delivery {
 	return batch
 }
 
+// noteOvertaking counts a message that comes before one that was sent and due
+// before it. Callers hold mu.
+func (w *world) noteOvertaking(m *message) {
+	if m.receives > 0 || w.calm {
+		return
+	}
+	for _, earlier := range w.queue.lanes[m.lane] {
+		if earlier.receives == 0 && earlier.sent < m.sent && earlier.meant < m.meant {
+			w.fired[reordered]++
+			return
+		}
+	}
+}
+
 // bury moves a message to the dead lane. Callers hold mu.
 func (w *world) bury(m *message) {
 	w.trace.add(w, event{op: "goes to the dead lane", message: m.body, note: m.id})
 	w.queue.remove(m)
+	if x := w.executions[m.pk]; x != nil {
+		x.downAt = -1 // the dead-letter return takes longer, by design
+	}
 	m.origin, m.lane = m.lane, queue.Dead
 	m.receives, m.receipt, m.visible = 0, "", w.since()
 	w.queue.lanes[queue.Dead] = append(w.queue.lanes[queue.Dead], m)

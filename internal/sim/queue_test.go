@@ -23,6 +23,7 @@ type message struct {
 	origin   queue.Lane // before the dead lane
 	pk       string
 	sent     time.Duration
+	meant    time.Duration // when its sender wanted it to be handed out
 	visible  time.Duration // not handed out before
 	receives int
 	receipt  string // of the latest delivery; "" before the first
@@ -55,7 +56,7 @@ func (w *world) addMessage(m queue.Message, delay time.Duration) *message {
 	}
 	msg := &message{
 		id: "m" + strconv.Itoa(w.queue.serial), body: m.Body, lane: m.Lane, pk: pk,
-		sent: w.since(), visible: w.since() + delay,
+		sent: w.since(), meant: w.since() + m.Delay, visible: w.since() + delay,
 	}
 	w.queue.lanes[m.Lane] = append(w.queue.lanes[m.Lane], msg)
 	w.poke()
@@ -157,6 +158,7 @@ func (c *call) send(m queue.Message) error {
 	}
 	if w.over() || w.strikes(queueBusy, d) {
 		w.trace.add(w, event{c: c, op: "send refused", message: m.Body})
+		c.inv.trouble++
 		return queue.ErrBusy
 	}
 	lost := w.strikes(sentUnknown, d)
@@ -199,6 +201,7 @@ func (q simQueue) Extend(ctx context.Context, d queue.Delivery, visibility time.
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.strikes(queueBusy, &c.dice) {
+		c.inv.trouble += 3 // a failed Extend ends the work
 		return queue.ErrBusy
 	}
 	c.inv.extended = true

@@ -80,7 +80,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w.root, w.cancel = context.WithCancel(context.Background())
 	w.mode = mode(d.pick(int(lambda), int(lambda), int(fleet), int(fleet), int(embedded)))
 	w.rates = drawRates(&d)
-	w.onlyCrashes = w.rates.onlyCrashes()
+	w.mustBePrompt = w.rates.allPrompt()
 	w.maxStale = []time.Duration{time.Second, 5 * time.Second, maxLag}[d.below(3)]
 	if w.rates[outage] > 0 {
 		w.downFrom = d.between(0, 3*time.Minute)
@@ -105,7 +105,7 @@ func (w *world) live() {
 	w.run(w.dispatch)
 	w.run(w.cron)
 	d := w.dice("trouble", 0)
-	if w.rest(d.between(4*time.Minute, 20*time.Minute)) {
+	if w.rest(max(d.between(4*time.Minute, 20*time.Minute), w.downTo+d.between(0, 8*time.Minute))) {
 		w.mu.Lock()
 		w.calm = true
 		w.trace.add(w, event{op: "calm"})

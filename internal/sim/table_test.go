@@ -146,11 +146,13 @@ func (t simTable) Write(ctx context.Context, wr table.Write) (table.Attrs, error
 	}
 	if w.strikes(tableBusy, d) {
 		w.trace.add(w, event{c: c, op: "busy", write: &wr})
+		c.inv.trouble++
 		w.mu.Unlock()
 		return nil, c.reply(table.ErrBusy)
 	}
 	if w.strikes(neverApplied, d) {
 		w.trace.add(w, event{c: c, op: "lost", write: &wr})
+		c.inv.trouble++
 		w.mu.Unlock()
 		return nil, c.reply(table.ErrUnknown)
 	}
@@ -160,6 +162,7 @@ func (t simTable) Write(ctx context.Context, wr table.Write) (table.Attrs, error
 		image, err = c.apply(wr)
 	case err == nil && w.strikes(appliedUnknown, d):
 		w.trace.add(w, event{c: c, op: "reply lost", write: &wr})
+		c.inv.trouble++
 		image, err = nil, table.ErrUnknown
 	}
 	if c.crashes(crashAfterWrite) {
@@ -274,6 +277,9 @@ func (c *call) read() error {
 	}
 	c.w.mu.Lock()
 	busy := c.w.strikes(tableBusy, &c.dice)
+	if busy {
+		c.inv.trouble++
+	}
 	c.w.mu.Unlock()
 	if busy {
 		return table.ErrBusy

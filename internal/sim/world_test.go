@@ -42,7 +42,8 @@ type world struct {
 	downFrom    time.Duration // nothing that works can start in this span
 	downTo      time.Duration
 	poison      string // workflow whose first call kills its process
-	onlyCrashes bool   // nothing else goes wrong, so recovery must be quick
+
+	mustBePrompt bool // no fault of this world excuses a late recovery
 
 	plans      map[string]*plan
 	docs       map[string]*workflow.Document

@@ -1,0 +1,58 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/table"
+)
+
+// Bounds on how late things may be.
+const (
+	maxRecovery     = 2*time.Minute + 5*time.Second
+	maxRecoverySolo = 16*time.Minute + 5*time.Second // it died before its first Extend
+	maxLate         = 5 * time.Second
+)
+
+// recovered measures how long an execution stood still after its holder died.
+// Callers hold mu.
+func (w *world) recovered(x *execution) {
+	took := w.since() - x.downAt
+	w.recoveries = append(w.recoveries, took)
+	x.downAt = -1
+	limit := maxRecovery
+	if x.downSolo {
+		limit = maxRecoverySolo
+	}
+	if w.mustBePrompt && took > limit {
+		w.fail(x.pk, "went on only %s after its worker died", took)
+	}
+}
+
+// checkLate demands of a world in which nothing goes wrong that everything is
+// done when it is due. Callers hold mu.
+func (w *world) checkLate(x *execution, old table.Attrs) {
+	if !w.rates.none() {
+		return
+	}
+	due := x.lastWrite
+	if at := old[record.AtNextDue].Int(); at > 0 {
+		due = max(due, w.fromUnix(at))
+	}
+	if late := w.since() - due; late > maxLate && old[record.AtLease].Int() == 0 {
+		w.fail(x.pk, "leased %s after it was due, with nothing going wrong", late)
+	}
+}
+
+// checkTakeover demands that a lease is lost only by who died, froze or could
+// not write. Callers hold mu.
+func (w *world) checkTakeover(x *execution, old table.Attrs) {
+	if old[record.AtLease].Int() == 0 || x.holder == nil {
+		return
+	}
+	h := x.holder
+	if h.proc.dead || h.trouble >= 3 || h.proc.thaw > 0 {
+		return
+	}
+	w.fail(x.pk, "#%d lost its lease, although nothing was wrong with it", h.id)
+}
