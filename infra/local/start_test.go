@@ -106,7 +106,7 @@ func TestASecondProcessIsKeptOut(t *testing.T) {
 	p.end()
 }
 
-const short = `{"name": "short", "steps": [{"id": "a", "type": "transform", "value": 1}], "output": "{{ steps.a.output }}"}`
+const short = `{"name": "short", "steps": [{"id": "a", "type": "transform", "output": 1}], "output": "{{ steps.a.output }}"}`
 
 // TestAChangedRouteIsFollowed: the new path answers, the old one is 404.
 func TestAChangedRouteIsFollowed(t *testing.T) {
