@@ -172,7 +172,9 @@ func (f *File) end(tx *Tx) error {
 		if _, e := f.writer.exec(commitStmt); e != nil {
 			err = notCommitted(e)
 		} else {
-			f.commits.Add(1)
+			if tx.cost > 0 { // else it only read, and nothing was synced
+				f.commits.Add(1)
+			}
 			return nil
 		}
 	}
