@@ -1,11 +1,15 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/seed-926d1ba8/stepline/internal/api"
+	"github.com/seed-926d1ba8/stepline/internal/workflow"
 )
 
 var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)\n```$")
@@ -14,11 +18,7 @@ var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)\n```$")
 // the two addresses, against the program.
 func TestReadmesCommandsWork(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := shellBlock.FindAllStringSubmatch(string(page), -1)
+	blocks := shellBlock.FindAllStringSubmatch(readme(t), -1)
 	if len(blocks) == 0 {
 		t.Fatal("README.md has no shell block any more")
 	}
@@ -38,4 +38,81 @@ func TestReadmesCommandsWork(t *testing.T) {
 		}
 	}
 	p.end()
+}
+
+func readme(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(page)
+}
+
+// TestReadmesDocumentsAreValid: what the page shows can be registered.
+func TestReadmesDocumentsAreValid(t *testing.T) {
+	t.Parallel()
+	blocks := regexp.MustCompile("(?ms)^```yaml\n(.*?)\n```$").FindAllStringSubmatch(readme(t), -1)
+	if len(blocks) == 0 {
+		t.Fatal("README.md shows no document any more")
+	}
+	for _, b := range blocks {
+		if _, err := workflow.Parse([]byte(b[1])); err != nil {
+			t.Errorf("%s\n%v", b[1], err)
+		}
+	}
+}
+
+// TestReadmeNamesEveryField: a field or type that the schema has and the page
+// has not is news to its readers.
+func TestReadmeNamesEveryField(t *testing.T) {
+	t.Parallel()
+	var schema any
+	if err := json.Unmarshal(workflow.Schema(), &schema); err != nil {
+		t.Fatal(err)
+	}
+	_, page, _ := strings.Cut(readme(t), "## Workflow documents")
+	seen := 0
+	properties(schema, func(name string) {
+		seen++
+		if !regexp.MustCompile(`\b` + regexp.QuoteMeta(name) + `\b`).MatchString(page) {
+			t.Errorf("README.md does not name the field %s", name)
+		}
+	})
+	if seen < 20 {
+		t.Errorf("only %d fields were found in the schema", seen)
+	}
+}
+
+// properties calls f for the name of each property in a JSON Schema.
+func properties(v any, f func(string)) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			properties(e, f)
+		}
+	case map[string]any:
+		for k, e := range v {
+			if named, ok := e.(map[string]any); ok && k == "properties" {
+				for name := range named {
+					f(name)
+				}
+			}
+			properties(e, f)
+		}
+	}
+}
+
+// TestReadmeNamesEveryCall compares the table of calls with the route table, by
+// the last words of each path.
+func TestReadmeNamesEveryCall(t *testing.T) {
+	t.Parallel()
+	_, section, _ := strings.Cut(readme(t), "## HTTP API")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, r := range api.Routes() {
+		last := r.Pattern[strings.LastIndex(r.Pattern, "/"):]
+		if !strings.Contains(section, r.Method+" ") || !strings.Contains(section, last) {
+			t.Errorf("README.md does not name %s %s", r.Method, r.Pattern)
+		}
+	}
 }
