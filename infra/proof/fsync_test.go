@@ -21,7 +21,7 @@ func TestFsyncBeforeAcknowledgement(t *testing.T) {
 		t.Skip("strace is not here; install it with the system's package manager (apt-get install strace)")
 	}
 	trace := filepath.Join(t.TempDir(), "trace")
-	p := launch(t, t.TempDir(), strace, "-f", "-s", "1048576", "-e", "trace=openat,write,pwrite64,fsync,fdatasync", "-o", trace)
+	p := launch(t, t.TempDir(), strace, "-f", "-s", "1048576", "-e", "trace=open,openat,write,pwrite64,fsync,fdatasync", "-o", trace)
 	p.register("name: later\nsteps:\n  - {id: a, type: transform, output: 1}\n")
 	ids := p.startMany(300, 30, "later")
 	if len(ids) != 300 {
@@ -81,10 +81,10 @@ func (s *traced) line(l string) {
 	}
 	thread, call := m[1], m[2]
 	switch {
-	case strings.HasPrefix(call, "openat(") && strings.Contains(call, "-wal\""):
+	case strings.HasPrefix(call, "open") && strings.Contains(call, "-wal\""):
 		s.opening[thread] = true
 		s.open(thread, call)
-	case strings.HasPrefix(call, "<... openat resumed"):
+	case strings.HasPrefix(call, "<... open"):
 		s.open(thread, call)
 	case strings.HasPrefix(call, "<... fsync resumed"), strings.HasPrefix(call, "<... fdatasync resumed"):
 		s.synced(thread, call)
