@@ -138,6 +138,9 @@ func decodeMeta(tenant, id, pk string, a table.Attrs) (*Meta, error) {
 	if m.Run == 0 {
 		m.Run = 1
 	}
+	if m.Priority == "" {
+		m.Priority = "normal" // the usual one is not stored
+	}
 	for name, v := range a {
 		if strings.HasPrefix(name, AtMark) {
 			if m.Marks == nil {
