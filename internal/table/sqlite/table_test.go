@@ -196,3 +196,43 @@ func TestReopened(t *testing.T) {
 		}
 	}
 }
+
+// A write that was rolled back because another of its lot failed is forgotten:
+// the next condition sees what the file holds.
+func TestRollbackDropsCache(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tab := open(t, sqlitefile.Options{})
+		k := table.Key{PK: "p", SK: "s"}
+		if err := put(tab, t, k, table.Attrs{"n": table.Int(1)}); err != nil {
+			t.Fatal(err)
+		}
+		busy, release := make(chan struct{}), make(chan struct{})
+		go func() {
+			_ = tab.file.Do(t.Context(), func(*sqlitefile.Tx) error {
+				close(busy)
+				<-release
+				return nil
+			})
+		}()
+		<-busy
+		lost := make(chan error)
+		go func() { lost <- put(tab, t, k, table.Attrs{"n": table.Int(2)}) }()
+		synctest.Wait()
+		go func() {
+			_ = tab.file.Do(t.Context(), func(tx *sqlitefile.Tx) error {
+				_, _, err := tx.Exec(sqlitefile.NewStmt(`INSERT INTO item (pk) VALUES (NULL)`))
+				return err
+			})
+		}()
+		synctest.Wait()
+		close(release)
+		if err := <-lost; !errors.Is(err, table.ErrBusy) {
+			t.Fatalf("in a lot that failed: %v, want ErrBusy", err)
+		}
+		_, err := tab.Write(t.Context(), table.Write{Key: k, Kind: table.Check, If: table.IfAbsent()})
+		if old, _ := table.Failed(err); old["n"] != table.Int(1) {
+			t.Errorf("the item is seen as %v, want what the file holds", old)
+		}
+	})
+}

@@ -80,3 +80,30 @@ func TestLaterTriesAgain(t *testing.T) {
 		}
 	})
 }
+
+// A context that ends while the write is under way does not hide its outcome.
+func TestContextEndsUnderWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := table(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		begun, end, answer := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		go func() {
+			answer <- f.Do(ctx, func(tx *Tx) error {
+				close(begun)
+				<-end
+				return exec(insertStmt, int64(1), nil)(tx)
+			})
+		}()
+		<-begun
+		cancel()
+		synctest.Wait()
+		if len(answer) > 0 {
+			t.Errorf("answered %v before the outcome was known", <-answer)
+		}
+		close(end)
+		if err := <-answer; err != nil || rows(t, f) != 1 {
+			t.Errorf("%v with %d rows; want the write applied and said so", err, rows(t, f))
+		}
+	})
+}
