@@ -79,14 +79,20 @@ func (a *API) putWorkflow(w http.ResponseWriter, r *http.Request) error {
 		status = http.StatusCreated
 	}
 	w.Header().Set("Location", fmt.Sprintf("/v1/workflows/%s/versions/%d", name, version))
-	return respond(w, status, Stored{Name: name, Version: version, Warnings: []workflow.Fault{}})
+	return respond(w, status, Stored{Name: name, Version: version, Warnings: warnings(doc)})
 }
 
 func (a *API) validateWorkflow(w http.ResponseWriter, r *http.Request) error {
-	if _, err := readDocument(w, r, r.PathValue("name")); err != nil {
+	doc, err := readDocument(w, r, r.PathValue("name"))
+	if err != nil {
 		return err
 	}
-	return respond(w, http.StatusOK, Checked{Valid: true, Warnings: []workflow.Fault{}})
+	return respond(w, http.StatusOK, Checked{Valid: true, Warnings: warnings(doc)})
+}
+
+// warnings are a document's, a list also where there are none.
+func warnings(doc *workflow.Document) []workflow.Fault {
+	return append([]workflow.Fault{}, doc.Warnings()...)
 }
 
 func (a *API) getWorkflow(w http.ResponseWriter, r *http.Request) error {

@@ -9,7 +9,7 @@ import (
 )
 
 func orders(n int) string {
-	return fmt.Sprintf(`{"name":"orders","steps":[{"id":"one","type":"transform","value":{"n":%d}}]}`, n)
+	return fmt.Sprintf(`{"name":"orders","steps":[{"id":"one","type":"transform","output":{"n":%d}}]}`, n)
 }
 
 const ordersPath = "/v1/workflows/orders"

@@ -60,7 +60,7 @@ func (b *bundle) another() *registry.Registry {
 // document is a valid document of the name; different ns differ.
 func document(t *testing.T, name string, n int) *workflow.Document {
 	t.Helper()
-	d, err := workflow.Parse(fmt.Appendf(nil, `{"name":%q,"steps":[{"id":"one","type":"transform","value":{"n":%d}}]}`, name, n))
+	d, err := workflow.Parse(fmt.Appendf(nil, `{"name":%q,"steps":[{"id":"one","type":"transform","output":{"n":%d}}]}`, name, n))
 	if err != nil {
 		t.Fatalf("the test's own document is refused: %v", err)
 	}

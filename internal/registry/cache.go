@@ -73,7 +73,7 @@ func (r *Registry) Document(ctx context.Context, tenant, name string, version in
 		if err != nil {
 			return nil, err
 		}
-		d, err := parse(v.Source)
+		d, err := workflow.Parse(v.Source)
 		if err != nil {
 			return nil, fmt.Errorf("registry: stored version %d of %s is not readable by this binary: %w", version, quote(name), err)
 		}

@@ -228,13 +228,18 @@ func (w *world) resumeExecution(x *execution, d runner.Decision) {
 	w.answered(x, "resume "+d.Step+" "+d.As, how, err)
 }
 
-// retryExecution asks for another run, sometimes from two places at once.
+// retryExecution asks for another run, sometimes from two places at nearly the
+// same time: at the very same instant the scheduler would choose who is first.
 func (w *world) retryExecution(x *execution, d dice) {
 	from := []string{runner.FromFailed, runner.FromStart, x.plan.steps[d.below(len(x.plan.steps))].id}
 	for i := range d.pick(1, 1, 2) {
 		q := runner.RetryRequest{From: from[(d.below(3)+i)%3]}
+		after := time.Duration(i) * d.between(time.Microsecond, 20*time.Millisecond)
 		w.mu.Lock()
 		w.script(func() {
+			if after > 0 && !w.rest(after) {
+				return
+			}
 			how, err := w.insist(10, "retry", func(ctx context.Context, r *runner.Runner) error { return r.Retry(ctx, tenant, x.id, q) })
 			w.mu.Lock()
 			w.answered(x, "retry from "+q.From, how, err)

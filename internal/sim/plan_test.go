@@ -64,6 +64,14 @@ func newPlan(name string, d *dice) *plan {
 	if d.chance(0.07) {
 		p.timeout = time.Duration(d.pick(10, 60, 1200, 7200)) * time.Second
 	}
+	for _, s := range p.steps {
+		if p.timeout > 0 && s.timeout > p.timeout {
+			s.timeout = p.timeout
+		}
+		if s.timeout > 0 && s.attempt > s.timeout {
+			s.attempt = s.timeout
+		}
+	}
 	p.big = d.chance(0.05)
 	return p
 }

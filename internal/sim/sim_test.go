@@ -92,7 +92,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	for name, p := range w.plans {
 		doc, err := workflow.Parse(p.source())
 		if err != nil {
-			t.Fatalf("seed %d: plan %s: %v\n%s", seed, name, err, p.source())
+			w.fail("", "plan %s: %v\n%s", name, err, p.source())
 		}
 		w.docs[name] = doc
 	}

@@ -98,3 +98,9 @@ func (f Faults) Error() string {
 	}
 	return f[0].Pointer + ": " + f[0].Detail
 }
+
+// SyntaxError says that a document cannot be read at all; Detail names line and
+// column where there is a place to name.
+type SyntaxError struct{ Detail string }
+
+func (e *SyntaxError) Error() string { return e.Detail }

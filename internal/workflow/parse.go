@@ -11,12 +11,12 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/retry"
 )
 
-// Parse reads a document in JSON or YAML. The error is Faults, every fault at
-// once.
+// Parse reads a document in JSON (it begins with a brace) or YAML. The error is
+// a *SyntaxError for what is neither, otherwise Faults, every fault at once.
 func Parse(data []byte) (*Document, error) {
-	v, faults := read(data)
-	if len(faults) > 0 {
-		return nil, faults
+	v, err := read(data)
+	if err != nil {
+		return nil, err
 	}
 	p := &parser{}
 	doc := p.document(v)

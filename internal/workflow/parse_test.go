@@ -53,10 +53,7 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	step := func(s string) string { return "name: w\nsteps:\n  - " + s }
 	for name, c := range map[string]struct{ doc, want string }{
-		"empty":              {"", "is empty"},
-		"json syntax":        {"{\n \"name\": }", "line 2, column"},
 		"json twice":         {`{"name":"a","name":"b"}`, "twice"},
-		"yaml syntax":        {"name: [", "not YAML"},
 		"yaml twice":         {"name: a\nname: b", "twice"},
 		"no steps":           {"name: w", `/: the field "steps" is missing`},
 		"empty steps":        {"name: w\nsteps: []", "/steps: must hold at least one"},
@@ -115,6 +112,26 @@ func TestFaults(t *testing.T) {
 				t.Errorf("got\n%swant %q", all, c.want)
 			}
 		})
+	}
+}
+
+// What is neither JSON nor YAML has no pointers, but a place.
+func TestSyntaxErrors(t *testing.T) {
+	t.Parallel()
+	for doc, want := range map[string]string{
+		"":                              "is empty",
+		"{\n \"name\": }":               "at line 2, column",
+		"{\"name\": \"w\"":              "it ends too early, at line 1, column 12",
+		"name: [":                       "not YAML",
+		"name: a\n  b: c\n":             "at line 2",
+		"name: a\n---\nname: b\n":       "one YAML document",
+		`{"name":"w","steps":[]} extra`: "not",
+	} {
+		_, err := Parse([]byte(doc))
+		var syntax *SyntaxError
+		if !errors.As(err, &syntax) || !strings.Contains(syntax.Detail, want) {
+			t.Errorf("%q: got %v, want a syntax error with %q", doc, err, want)
+		}
 	}
 }
 

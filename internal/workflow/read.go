@@ -19,7 +19,7 @@ import (
 const maxNodes = 100_000
 
 // read makes a value of a document in JSON (it begins with a brace) or YAML.
-func read(data []byte) (any, Faults) {
+func read(data []byte) (any, error) {
 	if len(data) > MaxDocument {
 		return nil, Faults{{"", fmt.Sprintf("the document must be at most %d bytes; this one has %d", MaxDocument, len(data))}}
 	}
@@ -29,7 +29,7 @@ func read(data []byte) (any, Faults) {
 	return readYAML(data)
 }
 
-func readJSON(data []byte) (any, Faults) {
+func readJSON(data []byte) (any, error) {
 	if err := twice(data); err != nil {
 		return nil, Faults{{"", err.Error()}}
 	}
@@ -41,12 +41,12 @@ func readJSON(data []byte) (any, Faults) {
 	switch {
 	case errors.As(err, &syntax):
 		line, column := position(data, syntax.Offset)
-		return nil, Faults{{"", fmt.Sprintf("the document is not JSON: %s at line %d, column %d", syntax, line, column)}}
+		return nil, &SyntaxError{fmt.Sprintf("the document is not JSON: %s at line %d, column %d", syntax, line, column)}
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		line, column := position(data, int64(len(data)))
-		return nil, Faults{{"", fmt.Sprintf("the document is not JSON: it ends too early, at line %d, column %d", line, column)}}
+		return nil, &SyntaxError{fmt.Sprintf("the document is not JSON: it ends too early, at line %d, column %d", line, column)}
 	}
-	return nil, Faults{{"", "the document cannot be used: " + err.Error()}}
+	return nil, &SyntaxError{"the document cannot be used: " + err.Error()}
 }
 
 // position is the line and column, from 1, of the last byte read.
@@ -96,12 +96,12 @@ func twice(data []byte) error {
 
 var yamlLine = regexp.MustCompile(`^yaml: (line (\d+): )?(.*)$`)
 
-func readYAML(data []byte) (any, Faults) {
+func readYAML(data []byte) (any, error) {
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	var root yaml.Node
 	if err := d.Decode(&root); err != nil {
 		if errors.Is(err, io.EOF) {
-			return nil, Faults{{"", "the document is empty; an object with name and steps is expected"}}
+			return nil, &SyntaxError{"the document is empty; an object with name and steps is expected"}
 		}
 		msg := strings.SplitN(err.Error(), "\n", 2)[0]
 		if m := yamlLine.FindStringSubmatch(msg); m != nil {
@@ -110,14 +110,17 @@ func readYAML(data []byte) (any, Faults) {
 				msg += " at line " + m[2]
 			}
 		}
-		return nil, Faults{{"", "the document is not YAML: " + msg}}
+		return nil, &SyntaxError{"the document is not YAML: " + msg}
 	}
 	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, Faults{{"", "there must be one YAML document; a second one follows"}}
+		return nil, &SyntaxError{"there must be one YAML document; a second one follows"}
 	}
 	y := &yamlReader{}
 	v := y.value("", &root, 0)
-	return v, y.faults
+	if len(y.faults) > 0 {
+		return nil, y.faults
+	}
+	return v, nil
 }
 
 type yamlReader struct {
