@@ -82,7 +82,7 @@ func (a *API) afterStart(w http.ResponseWriter, r *http.Request, tenant string, 
 	case err != nil && s.Replayed && problem.CodeOf(err) != problem.NotFound:
 		return nil, err
 	case err != nil:
-		return nil, nil
+		return nil, nil //nolint:nilerr // what was started exists, whether it can be read or not
 	case x.Status.Terminal():
 		return x, nil
 	case !s.Replayed:

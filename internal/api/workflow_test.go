@@ -97,7 +97,7 @@ func TestListWorkflows(t *testing.T) {
 	}
 	var names []string
 	target := "/v1/workflows?limit=2"
-	for pages := 0; pages < 5; pages++ {
+	for range 5 {
 		page := decode[struct {
 			Items []api.Named
 			Next  string

@@ -64,7 +64,7 @@ func normal(v any, depth int) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			if changed(e, n) {
+			if rewritten(e) {
 				v[i] = n
 			}
 		}
@@ -75,7 +75,7 @@ func normal(v any, depth int) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			if changed(e, n) {
+			if rewritten(e) {
 				v[k] = n
 			}
 		}
@@ -84,10 +84,10 @@ func normal(v any, depth int) (any, error) {
 	return reflected(reflect.ValueOf(v), depth)
 }
 
-// changed reports whether normal made another value, for then only it is
-// written back: values of the environment are shared and must not be touched.
-func changed(before, after any) bool {
-	switch before.(type) {
+// rewritten reports whether normal makes another value of v, for then only it
+// is written back: values of the environment are shared and must not be touched.
+func rewritten(v any) bool {
+	switch v.(type) {
 	case nil, bool, int, string, float64, []any, map[string]any:
 		return false
 	}

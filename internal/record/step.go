@@ -259,7 +259,10 @@ func DecodeLast(lo []byte) (*Step, error) {
 			return nil, err
 		}
 		s := &Step{ID: h.ID, State: h.State, Count: h.Count, First: h.First}
-		return s, s.DecodeBody(body)
+		if err := s.DecodeBody(body); err != nil {
+			return nil, err
+		}
+		return s, nil
 	}
 	return nil, fmt.Errorf("record: lo without a body")
 }

@@ -66,7 +66,10 @@ func (r *Runner) decodeStep(ctx context.Context, it table.Item, prefix string) (
 	if err != nil {
 		return nil, err
 	}
-	return s, s.DecodeBody(body)
+	if err := s.DecodeBody(body); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // storeChunks writes the parts of a payload that is too large for one item,

@@ -33,7 +33,6 @@ type execution struct {
 	cancelAsked bool
 	cancelled   time.Duration // when a cancel was answered; -1: never
 	paused      time.Duration // when a pause was answered; -1: not paused
-	pauses      int           // pauses asked for and not yet resumed
 	delivered   map[string]time.Duration
 	retries     int
 	generations map[string]int // by step: times it succeeded in a run before

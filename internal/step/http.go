@@ -85,7 +85,7 @@ func (h *HTTP) Call(ctx context.Context, c Call) Result {
 		return Result{Err: fault}
 	}
 	for hops := 0; ; hops++ {
-		res, fault := h.send(ctx, req)
+		res, fault := h.send(ctx, req) //nolint:bodyclose // each way on closes it: discard here, result at the end
 		if fault != nil {
 			return Result{Err: fault}
 		}

@@ -32,12 +32,12 @@ func failure(ctx context.Context, req *request, err error, sent bool) *Error {
 // The request was received, so its effect may have happened.
 func brokenAnswer(ctx context.Context, req *request, err error) *Error {
 	e := &Error{Category: retry.Validation, Unclear: true}
-	switch err {
-	case errTooLarge:
+	switch {
+	case errors.Is(err, errTooLarge):
 		e.Code, e.Message = "answer_too_large", " gave an answer over 16 MiB; its effect may have happened"
-	case errNotJSON:
+	case errors.Is(err, errNotJSON):
 		e.Code, e.Message = "answer_not_json", " gave an answer that is not the JSON it claims to be; its effect may have happened"
-	case errNotGzip:
+	case errors.Is(err, errNotGzip):
 		e.Code, e.Message = "answer_not_gzip", " gave an answer that is not the gzip it claims to be; its effect may have happened"
 	default:
 		if e := ended(ctx, req, err); e != nil {

@@ -53,7 +53,10 @@ func newRequest(c Call) (*request, *Error) {
 			return nil, fault
 		}
 	}
-	return r, r.addOwnHeaders(c)
+	if fault = r.addOwnHeaders(c); fault != nil {
+		return nil, fault
+	}
+	return r, nil
 }
 
 // Shared by all requests: net/http does not change them.

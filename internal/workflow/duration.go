@@ -66,10 +66,10 @@ func FormatDuration(d time.Duration) string {
 	}
 	var b strings.Builder
 	for _, u := range units {
-		if n := d / u.span; n > 0 {
-			b.WriteString(strconv.FormatInt(int64(n), 10))
+		if n := int64(d / u.span); n > 0 {
+			b.WriteString(strconv.FormatInt(n, 10))
 			b.WriteString(u.name)
-			d -= n * u.span
+			d %= u.span
 		}
 	}
 	return b.String()

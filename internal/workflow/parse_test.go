@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -37,7 +38,7 @@ func TestParseFull(t *testing.T) {
 		t.Fatalf("%+v", last)
 	}
 	again, err := Parse(d.Source())
-	if err != nil || string(again.Source()) != string(d.Source()) {
+	if err != nil || !bytes.Equal(again.Source(), d.Source()) {
 		t.Fatalf("%v\n%s", err, d.Source())
 	}
 	if f := d.CheckInput(map[string]any{"id": "x"}); len(f) != 1 || f[0].Pointer != "/id" {
@@ -173,7 +174,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		again, err := Parse(d.Source())
-		if err != nil || string(again.Source()) != string(d.Source()) {
+		if err != nil || !bytes.Equal(again.Source(), d.Source()) {
 			t.Fatalf("%q became %q: %v", data, d.Source(), err)
 		}
 	})

@@ -69,7 +69,7 @@ func twice(data []byte) error {
 	for {
 		tok, err := d.Token()
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // the decoder reports malformed JSON, or it is the end
 		}
 		top := len(stack) - 1
 		if key, ok := tok.(string); ok && top >= 0 && stack[top].keys != nil && !stack[top].value {
