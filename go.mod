@@ -3,6 +3,7 @@ module github.com/seed-926d1ba8/stepline
 go 1.26.0
 
 require (
+	github.com/aws/aws-lambda-go v1.55.1
 	github.com/expr-lang/expr v1.17.8
 	github.com/gofrs/flock v0.13.1
 	github.com/klauspost/compress v1.20.3

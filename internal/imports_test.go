@@ -28,7 +28,7 @@ var layers = [][]string{
 	{"internal/engine", "internal/problem"},
 	{"internal/runner", "internal/registry", "internal/history"},
 	{"internal/api"},
-	{"internal/app"},
+	{"internal/app", "internal/invocation"},
 	{"internal/app/local", "internal/app/aws"},
 	{"infra", "functions"},
 }
@@ -52,12 +52,12 @@ var outside = []struct {
 }{
 	{"database/sql", []string{"internal/sqlitefile", "*/sqlite"}},
 	{"modernc.org/", []string{"internal/sqlitefile", "*/sqlite"}},
-	{"github.com/aws/", []string{"internal/app/aws", "internal/step", "functions", "*/dynamodb", "*/sqs", "*/s3"}},
+	{"github.com/aws/", []string{"internal/app/aws", "internal/invocation", "internal/step", "functions", "*/dynamodb", "*/sqs", "*/s3"}},
 	{"github.com/expr-lang/", []string{"internal/expr"}},
 	{"github.com/santhosh-tekuri/", []string{"internal/workflow"}},
 	{"go.yaml.in/", []string{"internal/workflow", "internal/wiring"}},
 	{"github.com/gofrs/flock", []string{"internal/sqlitefile"}},
-	{"net/http", []string{"internal/api", "internal/step", "internal/retry", "internal/app", "internal/app/local", "infra", "functions"}},
+	{"net/http", []string{"internal/api", "internal/step", "internal/retry", "internal/app", "internal/app/local", "internal/invocation", "infra", "functions"}},
 }
 
 // broken is the rule that an import breaks, "" for none. Both are paths
