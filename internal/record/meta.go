@@ -159,9 +159,15 @@ func decodeMeta(tenant, id, pk string, a table.Attrs) (*Meta, error) {
 	return m, nil
 }
 
-// EncodeError is an error as META holds it.
+// EncodeError is an error as META holds it, in at most MaxError bytes.
 func EncodeError(e *Error) table.Value {
-	b, _ := json.Marshal(e.Clip()) // strings cannot fail
+	e = e.Clip()
+	b, _ := json.Marshal(e) // strings cannot fail
+	for len(b) > MaxError && len(e.Message) > len("…") {
+		// Escaped, a byte takes at most six.
+		e = e.clip(len(e.Message) - max(1, (len(b)-MaxError)/6))
+		b, _ = json.Marshal(e)
+	}
 	return table.String(string(b))
 }
 

@@ -71,21 +71,27 @@ type Error struct {
 	Step     string `json:"s,omitempty"`
 }
 
-// MaxErrorMessage bounds a stored message in bytes.
-const MaxErrorMessage = 200
+// Bounds of an error in bytes: of a stored message, and of all of it in META,
+// where characters that JSON escapes count as they are written.
+const (
+	MaxErrorMessage = 200
+	MaxError        = 340
+)
 
 // Clip shortens the message to what is stored.
-func (e *Error) Clip() *Error {
-	if len(e.Message) > MaxErrorMessage {
-		c := *e
-		cut := MaxErrorMessage - len("…")
-		for cut > 0 && c.Message[cut]&0xC0 == 0x80 { // not inside a character
-			cut--
-		}
-		c.Message = c.Message[:cut] + "…"
-		return &c
+func (e *Error) Clip() *Error { return e.clip(MaxErrorMessage) }
+
+func (e *Error) clip(most int) *Error {
+	if len(e.Message) <= most {
+		return e
 	}
-	return e
+	c := *e
+	cut := max(most-len("…"), 0)
+	for cut > 0 && c.Message[cut]&0xC0 == 0x80 { // not inside a character
+		cut--
+	}
+	c.Message = c.Message[:cut] + "…"
+	return &c
 }
 
 // Attempt is one try of a step.
