@@ -23,7 +23,7 @@ const module = "github.com/seed-926d1ba8/stepline/"
 // layers above its own line, and of its own layer nothing. A new package gets
 // its place here, by the lowest layer that has all it needs above it.
 var layers = [][]string{
-	{"internal/expr", "internal/retry", "internal/table", "internal/queue", "internal/sqlitefile"},
+	{"internal/expr", "internal/retry", "internal/table", "internal/queue", "internal/sqlitefile", "internal/sign", "internal/secret"},
 	{"internal/workflow", "internal/record", "internal/step", "internal/telemetry", "internal/wiring"},
 	{"internal/engine", "internal/problem"},
 	{"internal/runner", "internal/registry", "internal/history"},
@@ -34,7 +34,7 @@ var layers = [][]string{
 }
 
 // pure packages decide and never do: they see no file, no network, no process.
-var pure = []string{"internal/expr", "internal/retry", "internal/workflow", "internal/engine", "internal/record", "internal/problem"}
+var pure = []string{"internal/expr", "internal/retry", "internal/workflow", "internal/engine", "internal/record", "internal/problem", "internal/sign"}
 
 // effects are the standard packages a pure package must not see (the lint keeps
 // the clock and the global random source away). Of net/http,
@@ -42,7 +42,7 @@ var pure = []string{"internal/expr", "internal/retry", "internal/workflow", "int
 var effects = []string{"net", "os", "os/exec", "os/signal", "io/ioutil", "database/sql", "syscall", "log", "log/slog", "crypto/rand", "testing"}
 
 // ports are the packages whose subfolders are drivers and test suites.
-var ports = []string{"internal/table", "internal/queue", "internal/blob"}
+var ports = []string{"internal/table", "internal/queue", "internal/blob", "internal/secret"}
 
 // outside says who may import a module or a standard package that the rest
 // must not see.
@@ -52,7 +52,7 @@ var outside = []struct {
 }{
 	{"database/sql", []string{"internal/sqlitefile", "*/sqlite"}},
 	{"modernc.org/", []string{"internal/sqlitefile", "*/sqlite"}},
-	{"github.com/aws/", []string{"internal/app/aws", "internal/invocation", "internal/step", "functions", "*/dynamodb", "*/sqs", "*/s3"}},
+	{"github.com/aws/", []string{"internal/app/aws", "internal/invocation", "internal/step", "functions", "*/dynamodb", "*/sqs", "*/s3", "*/ssm"}},
 	{"github.com/expr-lang/", []string{"internal/expr"}},
 	{"github.com/santhosh-tekuri/", []string{"internal/workflow"}},
 	{"go.yaml.in/", []string{"internal/workflow", "internal/wiring"}},
@@ -228,6 +228,9 @@ func TestRulesCanFail(t *testing.T) {
 		{"internal/history", "database/sql", "must not see database/sql"},
 		{"internal/runner", "github.com/aws/aws-sdk-go-v2/service/sqs", "must not see github.com/aws/"},
 		{"internal/queue/sqs", "github.com/aws/aws-sdk-go-v2/service/sqs", ""},
+		{"internal/secret/ssm", "github.com/aws/aws-sdk-go-v2/service/ssm", ""},
+		{"internal/secret", "github.com/aws/aws-sdk-go-v2/service/ssm", "must not see github.com/aws/"},
+		{"internal/sign", "crypto/rand", "is pure"},
 		{"internal/runner", module + "internal/table/tabletest", "must not use a test suite"},
 		{"internal/table/sqlite", module + "internal/table/tabletest", "must not use a test suite"},
 		{"infra/local", module + "internal/app/local", ""},

@@ -1,0 +1,123 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// How long answers are remembered: a rotated secret counts everywhere after
+// KeepFor, one that was forgotten after RetryAfter.
+const (
+	KeepFor    = time.Minute
+	RetryAfter = 5 * time.Second
+)
+
+// Store holds secrets.
+type Store interface {
+	// Lookup is the value of a secret; found is false where there is none. An
+	// error holds no value.
+	Lookup(ctx context.Context, name string) (value string, found bool, err error)
+	// Place says where the secret would have to be put, for people.
+	Place(name string) string
+}
+
+// MissingError says that a secret does not exist.
+type MissingError struct{ Name, Place string }
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("there is no secret %q; put it into %s", e.Name, e.Place)
+}
+
+// UnavailableError says that the store of secrets did not answer; trying again
+// may help. The cause is for the log.
+type UnavailableError struct {
+	Name  string
+	Cause error
+}
+
+func (e *UnavailableError) Error() string {
+	return fmt.Sprintf("the secret %q cannot be read at the moment", e.Name)
+}
+
+func (e *UnavailableError) Unwrap() error { return e.Cause }
+
+// Resolver finds secrets and remembers them for a short time. It is safe for
+// concurrent use.
+type Resolver struct {
+	store   Store
+	now     func() time.Time
+	flights singleflight.Group
+
+	mu   sync.Mutex
+	kept map[string]entry
+}
+
+type entry struct {
+	value string
+	found bool
+	until time.Time
+}
+
+// NewResolver makes a Resolver.
+func NewResolver(store Store, now func() time.Time) (*Resolver, error) {
+	if store == nil || now == nil {
+		return nil, errors.New("secret: a store and a clock are needed")
+	}
+	return &Resolver{store: store, now: now, kept: map[string]entry{}}, nil
+}
+
+// Resolve is the secret's value, without a line end behind it. Errors are
+// *MissingError, *UnavailableError, or the context's.
+func (r *Resolver) Resolve(ctx context.Context, name string) (string, error) {
+	e, fresh := r.look(name)
+	if !fresh {
+		done := r.flights.DoChan(name, func() (any, error) { return r.load(context.WithoutCancel(ctx), name) })
+		select {
+		case res := <-done:
+			if res.Err != nil {
+				return "", &UnavailableError{Name: name, Cause: res.Err}
+			}
+			e = res.Val.(entry)
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	if !e.found {
+		return "", &MissingError{Name: name, Place: r.store.Place(name)}
+	}
+	return e.value, nil
+}
+
+func (r *Resolver) look(name string) (entry, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, known := r.kept[name]
+	return e, known && r.now().Before(e.until)
+}
+
+// patience bounds one question to the store: nobody's context does, since
+// several callers may wait for the answer.
+const patience = 5 * time.Second
+
+func (r *Resolver) load(ctx context.Context, name string) (entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	value, found, err := r.store.Lookup(ctx, name)
+	if err != nil {
+		return entry{}, err
+	}
+	e := entry{value: strings.TrimRight(value, "\r\n"), found: found, until: r.now().Add(KeepFor)}
+	if !found || e.value == "" {
+		e.found, e.until = false, r.now().Add(RetryAfter)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kept[name] = e
+	return e, nil
+}

@@ -1,0 +1,3 @@
+// Package ssm reads secrets from the AWS Systems Manager Parameter Store:
+// parameters of the type SecureString under one prefix.
+package ssm
