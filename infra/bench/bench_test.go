@@ -71,6 +71,9 @@ func checkResult(t *testing.T, w workload, r result) {
 			t.Errorf("%s: %s is %v", w.title(), name, v)
 		}
 	}
+	if w.title() == "five" && r.WriteUnits != 8 {
+		t.Errorf("five steps cost %v write units; 8 are promised", r.WriteUnits)
+	}
 	// Commits of calls side by side may be one or several. The engine's
 	// acknowledgements may take commits of their own on a slow machine.
 	if want := float64(sequence(w)); w.Name != "fan" && (r.Bare.SyncsIdle != want || r.Engine.SyncsIdle < want) {

@@ -58,6 +58,7 @@ var errNotMine = errors.New("the lease is no longer held")
 
 // deliver works on one message. A nil answer acknowledges it.
 func (r *Runner) deliver(ctx context.Context, d queue.Delivery) error {
+	ctx = table.WithMeter(ctx, &table.Meter{}) // the lease is part of what the execution costs
 	msg, err := record.DecodeMessage(d.Body)
 	if err != nil {
 		return err

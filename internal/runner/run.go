@@ -67,16 +67,16 @@ var (
 	errCancelled = errors.New("cancelled")
 )
 
-// newRun is an execution that has just been leased, not yet loaded.
+// newRun is an execution that has just been leased, not yet loaded. The
+// context's meter counts for it, its lease included.
 func (r *Runner) newRun(ctx context.Context, d queue.Delivery, msg record.Message, image table.Attrs, owner string, until int64) (*run, error) {
 	m, err := record.DecodeImage(msg.PK, image)
 	if err != nil {
 		return nil, err
 	}
-	meter := &table.Meter{}
 	return &run{
-		r: r, ctx: table.WithMeter(ctx, meter), d: d, msg: msg, pk: msg.PK, meta: m, image: image,
-		epoch: m.Epoch, owner: owner, until: until, meter: meter, began: r.now(),
+		r: r, ctx: ctx, d: d, msg: msg, pk: msg.PK, meta: m, image: image,
+		epoch: m.Epoch, owner: owner, until: until, meter: table.MeterFrom(ctx), began: r.now(),
 		events: make(chan event), poked: make(chan struct{}, 1), lane: laneOf(m),
 	}, nil
 }
