@@ -12,11 +12,15 @@ SEEDS ?= 5000
 JSON  ?=
 ARGS  ?=
 
+# Of the functions: arm64 or x86_64, as template.yaml's Architecture.
+ARCH   ?= arm64
+GOARCH := $(ARCH:x86_64=amd64)
+
 .DEFAULT_GOAL := help
 .PHONY: help run build test lint check sim bench
 
 help: ## show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## run Stepline on this machine, with a sample (ARGS="-no-demo" for more flags)
 	@CGO_ENABLED=0 $(GO) run ./infra/local $(ARGS)
@@ -41,3 +45,10 @@ sim: ## simulate SEEDS=5000 seeded runs with faults
 
 bench: ## measure, beside what the machine can do at most (JSON=file for a copy)
 	@CGO_ENABLED=0 $(GO) run ./infra/bench $(if $(JSON),-json $(JSON)) $(ARGS)
+
+# The functions, as `sam build` asks for them: build-<LogicalId>. The names of
+# their folders are the logical ids in lower case; solo is the worker again.
+build-SoloFunction: binary = worker
+build-%Function: binary = $(shell echo $* | tr A-Z a-z)
+build-%Function:
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH) $(GO) build -trimpath -tags lambda.norpc -ldflags "-s -w" -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(binary)

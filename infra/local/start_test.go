@@ -61,7 +61,7 @@ func TestItDoesNotStart(t *testing.T) {
 		"folder in a file":   {[]string{"-data", filepath.Join(file, "x")}, "data folder " + file},
 		"no template":        {[]string{"-template", "nowhere.yaml"}, "nowhere.yaml: cannot read the template: no such file or directory"},
 		"queue removed":      {[]string{"-template", copyOf(t, without("NormalQueue"))}, "WorkerFunction: event Normal names queue NormalQueue, which is not declared"},
-		"function removed":   {[]string{"-template", copyOf(t, without("CancelFunction"))}, "has no function with CodeUri functions/cancel"},
+		"function removed":   {[]string{"-template", copyOf(t, without("CancelFunction"))}, "has no function with Handler cancel"},
 		"broken template":    {[]string{"-template", copyOf(t, func(s string) string { return s[:len(s)/2] + "\n {{{" })}, "template.yaml:"},
 		"unknown call": {[]string{"-template", copyOf(t, func(s string) string { return strings.Replace(s, "GetHealth:", "GetWealth:", 1) })},
 			"StatusFunction: event GetWealth is no call of functions/status"},

@@ -9,9 +9,9 @@
 // other types (the table, dashboards) are left to CloudFormation. A mistake is
 // one *Error with file, line, resource and what would be right.
 //
-// Two conventions tie the template to the code. The last element of a
-// function's CodeUri (functions/worker) is the function's name, so that one
-// binary may serve several functions. And the id of an HttpApi event is the
+// Two conventions tie the template to the code. A function's Handler (worker) is
+// its name and its folder under functions, so that one binary may serve several
+// functions. And the id of an HttpApi event is the
 // name of the operation it carries (PostExecutions), so that its path and
 // method can be changed without touching code.
 //

@@ -1,7 +1,6 @@
 package wiring
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -41,17 +40,16 @@ func readFunctions(t *template, w *Wiring) error {
 
 func (t *template) readFunction(r *resource) (Function, error) {
 	f := Function{ID: r.id}
-	uri, ok := child(r.props, "CodeUri")
+	handler, ok := child(r.props, "Handler")
 	if !ok {
-		return f, t.errorAt(r.node, r.id, "has no CodeUri; functions/<name> says which function it is")
+		return f, t.errorAt(r.node, r.id, "has no Handler; the name of its folder under functions is expected")
 	}
-	s, err := t.text(uri, r.id)
-	if err != nil {
+	var err error
+	if f.Name, err = t.text(handler, r.id); err != nil {
 		return f, err
 	}
-	f.Name = path.Base(strings.TrimSuffix(s, "/"))
 	if !slices.Contains(Functions, f.Name) {
-		return f, t.errorAt(uri, r.id, "CodeUri %s is no function of this version; the functions are %s", s, strings.Join(Functions, ", "))
+		return f, t.errorAt(handler, r.id, "Handler %s is no function of this version; the functions are %s", f.Name, strings.Join(Functions, ", "))
 	}
 	timeout := defaultTimeout
 	for _, props := range []*yaml.Node{t.globals, r.props} {
@@ -132,7 +130,7 @@ func (t *template) readURL(w *Wiring, r *resource, f Function) error {
 func checkFunctions(t *template, w *Wiring) error {
 	for _, name := range Functions {
 		if _, ok := w.Function(name); !ok {
-			return &Error{File: t.file, Detail: "has no function with CodeUri functions/" + name}
+			return &Error{File: t.file, Detail: "has no function with Handler " + name}
 		}
 	}
 	if f, _ := w.Function("webhook"); len(w.FunctionURLs) == 0 {

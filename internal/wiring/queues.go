@@ -132,7 +132,7 @@ func checkLanes(t *template, w *Wiring) error {
 			return &Error{File: t.file, Resource: want.queue, Detail: "is not declared; it is the " + string(want.lane) + " lane"}
 		}
 		if l.Consumer == "" {
-			return t.errorAt(t.resources[l.Queue].node, l.Queue, "has no consumer: the function with CodeUri functions/%s needs an SQS event for it", want.consumer)
+			return t.errorAt(t.resources[l.Queue].node, l.Queue, "has no consumer: the function with Handler %s needs an SQS event for it", want.consumer)
 		}
 		if l.Consumer != want.consumer {
 			return t.errorAt(l.consumerNode, l.Queue, "is consumed by functions/%s; the %s lane belongs to functions/%s", l.Consumer, want.lane, want.consumer)

@@ -24,7 +24,7 @@ type Wiring struct {
 // Function is one Lambda function.
 type Function struct {
 	ID      string            // logical id: WorkerFunction
-	Name    string            // last element of CodeUri: worker
+	Name    string            // its Handler: worker
 	Timeout time.Duration     // of one invocation
 	Env     map[string]string // literal variables only; what AWS fills in is left out
 }
