@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"math"
 	"time"
@@ -74,14 +75,14 @@ func (x *run) finishWrite(f *engine.Finish, last *record.Step) (w table.Write, r
 	}
 	if last != nil && !x.meta.Takeover {
 		w.Set[record.AtLast] = table.Bytes(record.EncodeLast(last))
-		if rides = x.sizeWith(w) <= record.MaxMeta; !rides {
+		if rides = x.fitsMeta(w); !rides {
 			delete(w.Set, record.AtLast)
 		}
 	}
 	if len(f.Output) > 0 {
 		packed := record.Pack(f.Output)
 		w.Set[record.AtOutput] = table.Bytes(packed)
-		if x.sizeWith(w) > record.MaxMeta {
+		if !x.fitsMeta(w) {
 			delete(w.Set, record.AtOutput)
 			w.Set[record.AtOutputItem] = table.Int(1)
 			err = x.storeOutput(packed)
@@ -146,26 +147,31 @@ func (x *run) consumed(step, mark string) bool {
 // bill adds what this lease has cost so far, and this write, to the
 // execution's cost, in tenths of a unit.
 func (x *run) bill(w *table.Write) {
-	size := float64(x.sizeWith(*w)) / 1024
-	w.Add[record.AtWriteUnits] = int64(math.Round(10 * (x.meter.WriteUnits() + math.Ceil(size))))
 	if reads := int64(math.Round(10 * x.meter.ReadUnits())); reads > 0 {
 		w.Add[record.AtReadUnits] = reads
 	}
+	own := &table.Meter{}
+	w.Add[record.AtWriteUnits] = 0
+	table.BillWrite(table.WithMeter(context.Background(), own), w.Key, x.image, x.with(*w))
+	w.Add[record.AtWriteUnits] = int64(math.Round(10 * (x.meter.WriteUnits() + own.WriteUnits())))
 }
 
-// sizeWith is META's size once w is applied.
-func (x *run) sizeWith(w table.Write) int {
-	image := make(table.Attrs, len(x.image)+len(w.Set))
-	for k, v := range x.image {
-		image[k] = v
+// with is META once w is applied, as far as it is known here.
+func (x *run) with(w table.Write) table.Attrs {
+	next, err := table.Apply(x.image, w)
+	if err != nil {
+		return x.image // the store will say the same
 	}
-	for k, v := range w.Set {
-		image[k] = v
-	}
-	for _, k := range w.Remove {
-		delete(image, k)
-	}
-	return table.ItemSize(w.Key, image)
+	return next
+}
+
+// unbilled is the room in META for what is added once the rest is settled: the
+// cost, and the reference to an output in an item of its own.
+const unbilled = 24
+
+// fitsMeta reports whether META keeps within its 1 KB with w.
+func (x *run) fitsMeta(w table.Write) bool {
+	return table.ItemSize(w.Key, x.with(w))+unbilled <= record.MaxMeta
 }
 
 // releaseOr releases the lease until nd. again: a signal came first, look once

@@ -226,7 +226,11 @@ func (r *Runner) putMeta(ctx context.Context, s StartRequest, f frozen, pk strin
 			return nil, false, lookAgain(ctx, err)
 		}
 	}
-	set[record.AtWriteUnits] = table.Int(int64(10 * (meter.WriteUnits() + 2)))
+	indexed := 1.0 // hist
+	if _, due := set[table.DuePK]; due {
+		indexed++
+	}
+	set[record.AtWriteUnits] = table.Int(int64(10 * (meter.WriteUnits() + 1 + indexed)))
 	_, err = r.write(ctx, table.Write{Key: table.Key{PK: pk, SK: "0"}, Kind: table.Put, Set: set, If: table.IfAbsent()}, owner)
 	if image, failed := table.Failed(err); failed {
 		return image, false, nil

@@ -1,0 +1,284 @@
+package app_test
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/app"
+	"github.com/seed-926d1ba8/stepline/internal/queue"
+	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/runner"
+	"github.com/seed-926d1ba8/stepline/internal/sqlitefile"
+	"github.com/seed-926d1ba8/stepline/internal/step"
+	"github.com/seed-926d1ba8/stepline/internal/table"
+	"github.com/seed-926d1ba8/stepline/internal/table/sqlite"
+	"github.com/seed-926d1ba8/stepline/internal/workflow"
+)
+
+// What an execution costs is a promise (README, What it costs): each write is
+// one of these and no other, and the execution says so itself.
+func TestUnitsOfAnExecution(t *testing.T) {
+	t.Parallel()
+	five := map[string]float64{"start": 2, "lease": 1, "step": 4, "finish": 1}
+	with := func(more map[string]float64) map[string]float64 {
+		all := maps.Clone(five)
+		for kind, n := range more {
+			all[kind] += n
+		}
+		return all
+	}
+	for name, c := range map[string]struct {
+		key      string
+		workflow string
+		broken   int32 // calls that fail before the first success
+		units    map[string]float64
+		reads    float64
+	}{
+		"five steps":              {"", "five", 0, five, 0},
+		"five steps, with a key":  {"k-1", "five", 0, with(map[string]float64{"key": 1}), 0},
+		"a retry within a second": {"", "five", 1, with(map[string]float64{"step": 1}), 0},
+		"a retry within minutes":  {"", "patient", 1, with(map[string]float64{"step": 1, "release": 1, "lease": 1}), 1},
+		"a wait within minutes":   {"", "waiting", 0, with(map[string]float64{"step": 1, "release": 1, "lease": 1}), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t)
+			b.register("five", five1K("10ms", ""))
+			b.register("patient", five1K("30s", ""))
+			b.register("waiting", five1K("10ms", `{"id":"w","type":"wait","duration":"30s"},`))
+			b.run(runner.StartRequest{Workflow: c.workflow}) // what is read once for all is read now
+			b.bill = bill{writes: map[string]float64{}}
+			b.broken.Store(c.broken)
+			id := b.run(runner.StartRequest{Workflow: c.workflow, Key: c.key, Input: []byte(`{"order":"o-1"}`)})
+
+			total := 0.0
+			for _, n := range c.units {
+				total += n
+			}
+			if !maps.Equal(b.bill.writes, c.units) || b.bill.reads != c.reads {
+				t.Errorf("write units %v and %v read units, want %v and %v", b.bill.writes, b.bill.reads, c.units, c.reads)
+			}
+			x, err := b.History.Get(t.Context(), tenant, id)
+			if err != nil || x.Status != record.Succeeded {
+				t.Fatalf("ended as %+v, %v", x, err)
+			}
+			if x.Cost.WriteUnits != total || x.Cost.ReadUnits != c.reads {
+				t.Errorf("tells of %v write and %v read units, the meter of %v and %v", x.Cost.WriteUnits, x.Cost.ReadUnits, total, c.reads)
+			}
+		})
+	}
+}
+
+const tenant = "acme"
+
+// five1K is a document of five calls; more stands before the last.
+func five1K(delay, more string) string {
+	var steps []string
+	for i := range 5 {
+		if i == 4 {
+			steps = append(steps, strings.TrimSuffix(more, ","))
+		}
+		steps = append(steps, fmt.Sprintf(`{"id":"s%d","type":"http","request":{"method":"POST","url":"URL/s%d","body":{"order":"{{ input.order ?? 'none' }}"}}}`, i, i))
+	}
+	list := strings.ReplaceAll(strings.Join(steps, ","), ",,", ",")
+	return fmt.Sprintf(`{"name":"NAME","retry":{"strategy":"fixed","attempts":3,"initial":%q,"max":%q,"jitter":"none"},"steps":[%s],"output":{"last":"{{ steps.s4.output.id }}"}}`, delay, delay, list)
+}
+
+// bundle is the services over a table that counts, with a worker that takes
+// one message after the other.
+type bundle struct {
+	*app.Services
+	t      *testing.T
+	url    string
+	broken atomic.Int32
+	sent   held
+	passed atomic.Int64
+	bill   bill
+}
+
+func newBundle(t *testing.T) *bundle {
+	t.Helper()
+	file, err := sqlitefile.Open(t.TempDir(), sqlitefile.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	inner, err := sqlite.New(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bundle{t: t, bill: bill{writes: map[string]float64{}}}
+	server := httptest.NewServer(http.HandlerFunc(b.answer))
+	t.Cleanup(server.Close)
+	b.url = server.URL
+	caller := step.NewHTTP(step.HTTPConfig{Now: b.now})
+	t.Cleanup(caller.Close)
+	b.Services, err = app.New(app.Ports{Table: &billed{inner, &b.bill}, Queue: &b.sent, HTTP: caller, Now: b.now, Incarnation: "p1"},
+		app.Config{Keys: [][]byte{make([]byte, 32)}, PublicURL: "http://localhost"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *bundle) now() time.Time { return time.Now().Add(time.Duration(b.passed.Load())) }
+
+// answer is what each step is told: some 400 bytes, half of them noise.
+func (b *bundle) answer(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	if b.broken.Add(-1) >= 0 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	noise := make([]byte, 180)
+	for i := range noise {
+		noise[i] = byte(rand.Uint32())
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = fmt.Fprintf(w, `{"id":%q,"note":%q}`, r.URL.Path, hex.EncodeToString(noise))
+}
+
+func (b *bundle) register(name, src string) {
+	b.t.Helper()
+	src = strings.NewReplacer("NAME", name, "URL", b.url).Replace(src)
+	doc, err := workflow.Parse([]byte(src))
+	if err != nil {
+		b.t.Fatalf("the test's own document is refused: %v\n%s", err, src)
+	}
+	if _, _, err := b.Registry.Put(b.t.Context(), tenant, name, doc); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// run starts an execution and works on its messages until there are no more.
+func (b *bundle) run(s runner.StartRequest) (id string) {
+	b.t.Helper()
+	s.Tenant = tenant
+	started, err := b.Runner.Start(b.t.Context(), s)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for i := 0; ; i++ {
+		m, more := b.sent.take()
+		if !more {
+			return started.ID
+		}
+		b.passed.Add(int64(m.Delay))
+		ctx, cancel := context.WithDeadline(b.t.Context(), b.now().Add(time.Minute))
+		failed := b.Runner.Handle(ctx, []queue.Delivery{{ID: fmt.Sprint(started.ID, i), Body: m.Body, Lane: m.Lane, Receives: 1}})
+		cancel()
+		if len(failed) > 0 {
+			b.t.Fatal("a message was not done")
+		}
+	}
+}
+
+// held is a queue that holds what is sent until it is taken.
+type held struct {
+	queue.Queue
+	mu sync.Mutex
+	ms []queue.Message
+}
+
+func (h *held) Send(_ context.Context, ms []queue.Message) []error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ms = append(h.ms, ms...)
+	return make([]error, len(ms))
+}
+
+func (h *held) take() (m queue.Message, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.ms) == 0 {
+		return m, false
+	}
+	m, h.ms = h.ms[0], h.ms[1:]
+	return m, true
+}
+
+// bill is the units used so far, the written ones by what they are for.
+type bill struct {
+	mu     sync.Mutex
+	writes map[string]float64
+	reads  float64
+}
+
+// billed is a table that puts every call's units on a bill.
+type billed struct {
+	table.Table
+	bill *bill
+}
+
+func (b *billed) count(ctx context.Context, kind string, call func(context.Context) error) error {
+	m := &table.Meter{}
+	err := call(table.WithMeter(ctx, m))
+	b.bill.mu.Lock()
+	defer b.bill.mu.Unlock()
+	b.bill.reads += m.ReadUnits()
+	if n := m.WriteUnits(); n > 0 {
+		b.bill.writes[kind] += n
+	}
+	return err
+}
+
+func (b *billed) Get(ctx context.Context, keys []table.Key, strong bool) (items []table.Item, err error) {
+	err = b.count(ctx, "get", func(ctx context.Context) error {
+		items, err = b.Table.Get(ctx, keys, strong)
+		return err
+	})
+	return items, err
+}
+
+func (b *billed) Query(ctx context.Context, q table.Query) (page table.Page, err error) {
+	err = b.count(ctx, "query", func(ctx context.Context) error {
+		page, err = b.Table.Query(ctx, q)
+		return err
+	})
+	return page, err
+}
+
+func (b *billed) Write(ctx context.Context, w table.Write) (image table.Attrs, err error) {
+	err = b.count(ctx, kindOf(w), func(ctx context.Context) error {
+		image, err = b.Table.Write(ctx, w)
+		return err
+	})
+	return image, err
+}
+
+func (b *billed) Transact(ctx context.Context, token string, ws []table.Write) error {
+	return b.count(ctx, "transaction", func(ctx context.Context) error { return b.Table.Transact(ctx, token, ws) })
+}
+
+// kindOf is which of the protocol's writes this is.
+func kindOf(w table.Write) string {
+	st, moved := w.Set[record.AtStatus]
+	switch {
+	case strings.Contains(w.Key.PK, "#k#"):
+		return "key"
+	case strings.HasPrefix(w.Key.SK, "s#"):
+		return "step"
+	case w.Key.SK != "0" || !strings.Contains(w.Key.PK, "#"+record.IDPrefix):
+		return "other item " + w.Key.SK
+	case w.Kind == table.Put:
+		return "start"
+	case !moved:
+		return "other update"
+	case record.Status(st.Str()) == record.Running:
+		return "lease"
+	case record.Status(st.Str()).Terminal():
+		return "finish"
+	}
+	return "release"
+}
