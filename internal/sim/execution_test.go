@@ -40,6 +40,7 @@ type execution struct {
 	decisions   map[string]int
 	lastMove    time.Duration // of the status
 	lastWrite   time.Duration // of META
+	released    time.Duration // when META's last write released a lease; -1: it did not
 	ends        int
 	keys        map[string]string // by run and step: the generation in its key
 	brokenRun   int
@@ -80,7 +81,7 @@ func (w *world) born(pk string, meta table.Attrs) *execution {
 	_, id, _ := record.SplitPK(pk)
 	x := &execution{
 		lastWrite: w.since(),
-		pk:        pk, id: id, plan: w.plans[meta[table.HistWork].Str()], downAt: -1, cancelled: -1, paused: -1,
+		pk:        pk, id: id, plan: w.plans[meta[table.HistWork].Str()], downAt: -1, cancelled: -1, paused: -1, released: -1,
 		final: map[string]string{}, doneAt: map[string]time.Duration{}, waitDue: map[string]int64{}, crashed: map[*process]bool{},
 		delivered: map[string]time.Duration{}, generations: map[string]int{}, decisions: map[string]int{}, keys: map[string]string{},
 	}

@@ -12,6 +12,7 @@ const (
 	maxRecovery     = 2*time.Minute + 5*time.Second
 	maxRecoverySolo = 16*time.Minute + 5*time.Second // it died before its first Extend
 	maxLate         = 5 * time.Second
+	maxWoken        = 95 * time.Second // a message returns after 90 s
 )
 
 // recovered measures how long an execution stood still after its holder died.
@@ -30,17 +31,22 @@ func (w *world) recovered(x *execution) {
 }
 
 // checkLate demands of a world in which nothing goes wrong that everything is
-// done when it is due. Callers hold mu.
+// done when it is due. Where only processes die, whoever released the lease may
+// have died before it sent the next message; its own then returns. Callers hold
+// mu.
 func (w *world) checkLate(x *execution, old table.Attrs) {
-	if !w.rates.none() {
+	if old[record.AtLease].Int() != 0 {
 		return
 	}
 	due := x.lastWrite
 	if at := old[record.AtNextDue].Int(); at > 0 {
 		due = max(due, w.fromUnix(at))
 	}
-	if late := w.since() - due; late > maxLate && old[record.AtLease].Int() == 0 {
+	switch late := w.since() - due; {
+	case w.rates.none() && late > maxLate:
 		w.fail(x.pk, "leased %s after it was due, with nothing going wrong", late)
+	case w.mustBePrompt && x.released >= 0 && late > maxWoken:
+		w.fail(x.pk, "leased %s after it was due, although it was released in good order", late)
 	}
 }
 

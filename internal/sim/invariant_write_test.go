@@ -52,7 +52,12 @@ func (w *world) checkMeta(c *call, pk string, old, now table.Attrs) {
 	if terminal(now) && strings.HasPrefix(now[table.DuePK].Str(), "~due") {
 		w.fail(pk, "%s, but still in the due index", x.lastStatus(now))
 	}
-	defer func() { x.lastWrite = w.since() }()
+	defer func() {
+		x.lastWrite, x.released = w.since(), -1
+		if old[record.AtLease].Int() != 0 && now[record.AtLease].Int() == 0 && !terminal(now) {
+			x.released = w.since()
+		}
+	}()
 	switch {
 	case terminal(old):
 		w.checkAfterEnd(c, x, old, now)

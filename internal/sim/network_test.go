@@ -64,6 +64,7 @@ type flight struct {
 	s       *planned
 	site    *site
 	run     int
+	number  int // of the call, among those of its step
 	arg     float64
 	url     string // of a callback
 	latency time.Duration
@@ -152,6 +153,7 @@ func (c *call) arrive(sent step.Call, thawed bool) *flight {
 func (f *flight) decide() {
 	w, d, b := f.w, &f.dice, f.s.behaviour
 	f.site.calls++
+	f.number = f.site.calls
 	f.record = &attempted{inv: f.inv, run: f.run}
 	f.site.last = f.record
 	f.latency = b.latency/2 + d.between(0, b.latency/2)
@@ -244,17 +246,24 @@ func endedBy(ctx context.Context, sent bool) *step.Error {
 	return &step.Error{Category: retry.Timeout, Code: "timeout", Message: "no answer in time", Unclear: sent}
 }
 
-// output is what the destination answers: a pure function of step and argument.
+// output is what the destination answers: a function of step and argument, and
+// of a fickle plan's also of the call, so that it shows whose answer counts.
 func (f *flight) output() json.RawMessage {
 	v := answer(f.s.id, f.arg)
+	if f.x.plan.fickle {
+		v += answers * f.number
+	}
 	if !f.x.plan.big {
 		return fmt.Appendf(nil, `{"v":%d}`, v)
 	}
 	return fmt.Appendf(nil, `{"v":%d,"pad":%q}`, v, padding(f.s.id))
 }
 
+// answers is how many a destination has for one call.
+const answers = 1000
+
 func answer(stepID string, arg float64) int {
-	return int(mixString(uint64(int64(arg)), stepID) % 1000)
+	return int(mixString(uint64(int64(arg)), stepID) % answers)
 }
 
 // padding is text that does not compress, different for each step.

@@ -129,6 +129,12 @@ func (w *world) judgeCall(v *verdict, x *execution, run int, s *planned, arg flo
 		}
 		return fmt.Errorf("callback %s ended with %v, which nobody sent", s.id, got.V)
 	}
+	if x.plan.fickle {
+		if call := int(got.V) / answers; call < 1 || call > w.site(x.pk, s.id).calls {
+			return fmt.Errorf("step %s ended with the answer to call %d of %d", s.id, call, w.site(x.pk, s.id).calls)
+		}
+		got.V = float64(int(got.V) % answers)
+	}
 	if want := float64(answer(s.id, arg)); got.V != want {
 		return fmt.Errorf("step %s ended with %v; called with %v it is %v", s.id, got.V, arg, want)
 	}

@@ -12,6 +12,7 @@ type plan struct {
 	steps   []*planned
 	timeout time.Duration // of the execution; 0: the default of 30 days
 	big     bool          // values too large for their usual places
+	fickle  bool          // every call is answered with another value
 }
 
 // planned is one step of a plan, and how its destination behaves.
@@ -73,6 +74,7 @@ func newPlan(name string, d *dice) *plan {
 		}
 	}
 	p.big = d.chance(0.05)
+	p.fickle = d.chance(0.5)
 	return p
 }
 

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-var planted = flag.Bool("planted", false, "build the planted bugs and demand that the simulation finds each")
+var planted = flag.Bool("planted", false, "build every planted bug, not only the one that is found at once")
 
 // plant is a bug for the simulation to find: today's source with one guard
 // taken out.
@@ -20,65 +20,61 @@ type plant struct {
 	name     string
 	file     string // under internal
 	old, new string
+	soon     bool // a few seeds find it
 }
 
 var plants = []plant{
 	{
 		"a message that meets a live lease is dropped", "runner/lease.go",
 		"		return false, r.send(ctx, laneOf(old), hint, r.until(old.LeaseUntil+3000))\n",
-		"		return false, nil\n",
+		"		return false, nil\n", false,
 	},
 	{
 		"the wake-up is sent before the release is written", "runner/finish.go",
 		"	x.bill(&w)\n	_, err := x.r.write(x.ctx, w, w.Set[record.AtOwner].Str())\n	unknown := errors.Is(err, table.ErrUnknown)\n",
 		"	x.bill(&w)\n	if !far {\n		early := record.Message{PK: x.pk, Run: x.meta.Run, Epoch: x.epoch, Why: record.WhyTimer}\n" +
 			"		if err := x.r.send(x.ctx, x.releaseLane(handover), early, x.releaseDelay(nd, handover)); err != nil {\n			return err\n		}\n		far = true\n	}\n" +
-			"	_, err := x.r.write(x.ctx, w, w.Set[record.AtOwner].Str())\n	unknown := errors.Is(err, table.ErrUnknown)\n",
+			"	_, err := x.r.write(x.ctx, w, w.Set[record.AtOwner].Str())\n	unknown := errors.Is(err, table.ErrUnknown)\n", false,
 	},
 	{
 		"the release is unconditional", "runner/finish.go",
 		"	w := x.fencedWrite(st)\n	w.Set[record.AtNextDue] = table.Int(nd)\n",
-		"	w := x.fencedWrite(st)\n	w.If = table.IfPresent()\n	w.Set[record.AtNextDue] = table.Int(nd)\n",
+		"	w := x.fencedWrite(st)\n	w.If = table.IfPresent()\n	w.Set[record.AtNextDue] = table.Int(nd)\n", false,
 	},
 	{
 		"ends and releases do not look at the signal count", "runner/finish.go",
 		"	return table.All(equals(record.AtEpoch, x.epoch), equals(record.AtSignals, x.meta.Signals))\n",
-		"	return table.All(equals(record.AtEpoch, x.epoch))\n",
+		"	return table.All(equals(record.AtEpoch, x.epoch))\n", false,
 	},
 	{
 		"a write of one's own is not known again", "runner/runner.go",
 		"			if owner != \"\" && old[record.AtOwner].Str() == owner {\n",
-		"			if false {\n",
+		"			if false {\n", true,
 	},
 	{
 		"a late outcome overwrites the first", "runner/checkpoint.go",
 		"	cond := table.Cond{{absent}, {open}}\n",
-		"	cond := table.Always()\n",
+		"	cond := table.Always()\n", false,
 	},
 	{
 		"the last outcome rides on the end after a takeover", "runner/finish.go",
 		"	if last != nil && !x.meta.Takeover {\n",
-		"	if last != nil {\n",
+		"	if last != nil {\n", false,
 	},
 	{
 		"a message that comes too early dies", "runner/lease.go",
 		"		hint.Why = record.WhyTimer\n		return false, r.send(ctx, laneOf(old), hint, r.until(old.NextDue))\n",
-		"		return false, nil\n",
-	},
-	{
-		"calls go on until the lease is over by the caller's own clock", "runner/work.go",
-		"	return time.Duration(x.until-x.r.now())*time.Millisecond - x.r.times.LeaseGrace\n",
-		"	return time.Duration(x.until-x.r.now()) * time.Millisecond\n",
+		"		return false, nil\n", false,
 	},
 	{
 		"a takeover forgets what is in doubt", "runner/lease.go",
 		"	x.doubtUntil = old.LeaseUntil\n",
-		"",
+		"", false,
 	},
 	{
 		"the body of a callback is marked before it is stored", "runner/signal.go",
 		"	if err := r.putSignal(ctx, m, t, body); err != nil {\n		return unavailable(err)\n	}\n	return r.mark(ctx, pk, t)\n",
-		"	if err := r.mark(ctx, pk, t); err != nil {\n		return err\n	}\n	return unavailable(r.putSignal(ctx, m, t, body))\n",
+		"	if err := r.mark(ctx, pk, t); err != nil {\n		return err\n	}\n	return unavailable(r.putSignal(ctx, m, t, body))\n", false,
 	},
 }
 
@@ -117,13 +113,13 @@ func (p plant) patched() ([]byte, error) {
 var found = regexp.MustCompile(`seed (\d+) \((\w+)\): [^:]*: (.*)`)
 
 // TestPlantedBugsAreFound builds each bug into the simulation and lets it run
-// until it fails, within the 5,000 default seeds.
+// until it fails, within the 5,000 default seeds. Each takes a build of its own
+// and up to a minute, so that all are for -planted (make planted).
 func TestPlantedBugsAreFound(t *testing.T) {
-	if !*planted {
-		t.Log("the bugs are built only with -planted: each takes a build and a run of its own")
-		return
-	}
 	for _, p := range plants {
+		if !*planted && !p.soon {
+			continue
+		}
 		t.Run(p.name, func(t *testing.T) {
 			binary := p.build(t)
 			run := exec.CommandContext(t.Context(), binary, "-test.run=^TestSim$", "-test.timeout=15m", "-seeds=5000", "-trace=1")

@@ -131,6 +131,12 @@ func (c *call) freezes() bool {
 	if c.w.mode == embedded || c.p.dead || c.p.thaw > c.w.since() || !c.w.strikes(frozen, &c.dice) {
 		return false
 	}
-	c.w.freeze(c.p, c.dice.between(3*time.Second, 160*time.Second))
+	span := c.dice.between(3*time.Second, 160*time.Second)
+	if !c.p.host.api && c.dice.chance(0.5) {
+		// Until somebody else has taken over. A starter that freezes for longer
+		// than the sweep waits and then dies leaves what nobody was told of.
+		span = c.dice.between(95*time.Second, 240*time.Second)
+	}
+	c.w.freeze(c.p, span)
 	return true
 }
