@@ -17,7 +17,7 @@ ARCH   ?= arm64
 GOARCH := $(ARCH:x86_64=amd64)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint check sim bench
+.PHONY: help run build test lint check sim planted bench
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ check: lint test ## lint and test: what a change must pass
 
 sim: ## simulate SEEDS=5000 seeded runs with faults
 	@$(GO) test ./internal/sim -count=1 -timeout 60m -v -run '^TestSim$$' -seeds $(SEEDS)
+
+planted: ## build known bugs into the core, and demand that the simulation finds each
+	@$(GO) test ./internal/sim -count=1 -timeout 60m -v -run '^TestPlanted' -planted
 
 bench: ## measure, beside what the machine can do at most (JSON=file for a copy)
 	@CGO_ENABLED=0 $(GO) run ./infra/bench $(if $(JSON),-json $(JSON)) $(ARGS)
