@@ -35,7 +35,7 @@ func beginEngine(ctx context.Context, r role) (*engine, string, error) {
 	}
 	c := local.Config{Data: r.Dir, PublicURL: base, NoDemo: true}.WithDefaults()
 	e := &engine{worked: make(chan error, 1)}
-	if e.machine, err = local.Open(c, w, time.Now, telemetry.NewLogger(os.Stderr, slog.LevelWarn)); err != nil {
+	if e.machine, err = local.Open(c, w, time.Now, os.Getenv, telemetry.NewLogger(os.Stderr, slog.LevelWarn)); err != nil {
 		return nil, "", err
 	}
 	handler, err := e.machine.API()

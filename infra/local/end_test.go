@@ -72,7 +72,7 @@ func TestWhatIsInHandIsHandedOver(t *testing.T) {
 	go p.read(out)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- serve(ctx, c, in, slog.New(slog.DiscardHandler))
+		ended <- serve(ctx, c, func(string) string { return "" }, in, slog.New(slog.DiscardHandler))
 		in.Close()
 	}()
 	p.api = p.await(`^ *API +(\S+)`)

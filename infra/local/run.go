@@ -22,7 +22,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return 0
 	}
 	if err == nil {
-		err = serve(ctx, c, stdout, telemetry.NewLogger(stderr, c.LogLevel))
+		err = serve(ctx, c, getenv, stdout, telemetry.NewLogger(stderr, c.LogLevel))
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "stepline: %v\n", err)
@@ -33,7 +33,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 
 // serve takes the addresses before it opens the data folder: a second start by
 // mistake then touches nothing.
-func serve(ctx context.Context, c local.Config, stdout io.Writer, log *slog.Logger) (err error) {
+func serve(ctx context.Context, c local.Config, getenv func(string) string, stdout io.Writer, log *slog.Logger) (err error) {
 	w, err := wiring.Read(c.Template)
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func serve(ctx context.Context, c local.Config, stdout io.Writer, log *slog.Logg
 	if c.PublicURL == "" {
 		c.PublicURL = base(doors.webhooks)
 	}
-	m, err := local.Open(c, w, time.Now, log)
+	m, err := local.Open(c, w, time.Now, getenv, log)
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (x *run) start(c engine.Call) {
 	}
 	call := step.Call{
 		Request: c.Request, Key: x.key(c.Step.ID), Attempt: c.Attempt,
-		Traceparent: telemetry.Traceparent(x.meta.ID, c.Step.ID, c.Attempt),
+		Traceparent: telemetry.Traceparent(x.meta.ID, c.Step.ID, c.Attempt), Auth: authOf(c.Step), Sign: signOf(c.Step),
 	}
 	go func() {
 		ctx, cancel := context.WithTimeout(x.calls, limit)
@@ -92,6 +92,20 @@ func (x *run) start(c engine.Call) {
 		}
 		x.events <- ev
 	}()
+}
+
+func authOf(s *workflow.Step) *step.Auth {
+	if s.Auth == nil {
+		return nil
+	}
+	return &step.Auth{Kind: string(s.Auth.Kind), User: s.Auth.User, Header: s.Auth.Header, Secret: s.Auth.Secret}
+}
+
+func signOf(s *workflow.Step) *step.Sign {
+	if s.Sign == nil {
+		return nil
+	}
+	return &step.Sign{Scheme: s.Sign.Scheme, Secret: s.Sign.Secret}
 }
 
 // call makes the attempt; a panic below it is the step's failure, with the

@@ -33,6 +33,14 @@
 // {"base64": …, "contentType": …}. An answer over MaxResponse, and JSON that is
 // none, fail the step as validation: calling again would not mend them.
 //
+// # Secrets
+//
+// A call that authenticates or is signed names its secret. The value is found
+// when the call is made and goes into the outgoing headers only: the evaluated
+// request never holds it, and a redirect to another origin does not carry it. A
+// signed message has the step's key as its id, so a receiver knows a repeated
+// call for one.
+//
 // # What is shown
 //
 // Messages name method and host, and nothing else of a request or an answer:

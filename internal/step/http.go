@@ -12,11 +12,13 @@ import (
 const MaxResponse = 16 << 20
 
 // HTTPConfig is what an HTTP caller needs. The zero value works; it then
-// ignores a Retry-After given as a date.
+// ignores a Retry-After given as a date, and fails calls that need a secret.
 type HTTPConfig struct {
-	// Now dates a Retry-After that is given as a date; nil: such dates count
-	// as absent.
+	// Now dates signatures, and a Retry-After that is given as a date; nil:
+	// nothing is signed, and such dates count as absent.
 	Now func() time.Time
+	// Secrets finds what calls authenticate and sign with; nil: nothing.
+	Secrets Secrets
 	// DialContext opens connections; nil: a net.Dialer that gives up after
 	// 10 s. It is the place to refuse addresses, since it sees every one that
 	// is connected to, redirects included.
@@ -30,6 +32,7 @@ type HTTPConfig struct {
 type HTTP struct {
 	transport *http.Transport
 	now       func() time.Time
+	secrets   Secrets
 }
 
 var _ Caller = (*HTTP)(nil)
@@ -53,7 +56,7 @@ func NewHTTP(cfg HTTPConfig) *HTTP {
 	}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true) // HTTP/2 has rules of its own for sending a request again
-	return &HTTP{now: cfg.Now, transport: &http.Transport{
+	return &HTTP{now: cfg.Now, secrets: cfg.Secrets, transport: &http.Transport{
 		DialContext:            countWrites(dial),
 		TLSClientConfig:        cfg.TLS,
 		TLSHandshakeTimeout:    dialTimeout,
@@ -74,13 +77,17 @@ func (h *HTTP) Close() { h.transport.CloseIdleConnections() }
 // and body; the package documentation says how bodies are written and read.
 //
 // Added headers: Idempotency-Key and traceparent, which win over a document's
-// own when c names them, and User-Agent, which does not.
+// own when c names them, and User-Agent, which does not. What c.Auth and c.Sign
+// ask for is found and added now, last, and goes to no other origin.
 //
 // A status from 200 to 299 succeeds; any other fails with the status as code
 // and the response beside it. A GET or HEAD without a body follows at most five
 // redirects; of any other call a redirect is its failed outcome.
 func (h *HTTP) Call(ctx context.Context, c Call) Result {
 	req, fault := newRequest(c)
+	if fault == nil {
+		fault = h.prove(ctx, req, c)
+	}
 	if fault != nil {
 		return Result{Err: fault}
 	}

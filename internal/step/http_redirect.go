@@ -34,9 +34,12 @@ func (r *request) follow(res *http.Response, hops int) (*request, *Error) {
 	if err != nil || checkTarget("location", to) != nil {
 		return fail("redirected to an address that is not valid")
 	}
-	next := &request{method: r.method, url: to, header: r.header}
-	if !sameHost(r.url, to) {
+	next := &request{method: r.method, url: to, header: r.header, proof: r.proof}
+	switch {
+	case !sameHost(r.url, to):
 		next.header = r.foreignHeaders()
+	case r.url.Scheme != to.Scheme:
+		next.header = r.unprovenHeaders()
 	}
 	return next, nil
 }
@@ -58,6 +61,19 @@ func (r *request) foreignHeaders() http.Header {
 		if v, ok := r.header[name]; ok {
 			h[name] = v
 		}
+	}
+	return h
+}
+
+// unprovenHeaders are the headers without those that authenticate: they were
+// meant for one origin.
+func (r *request) unprovenHeaders() http.Header {
+	if len(r.proof) == 0 {
+		return r.header
+	}
+	h := r.header.Clone()
+	for _, name := range r.proof {
+		h.Del(name)
 	}
 	return h
 }

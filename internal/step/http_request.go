@@ -19,6 +19,8 @@ type request struct {
 	url    *url.URL
 	header http.Header
 	body   []byte
+	// proof names the headers that authenticate or sign the request.
+	proof []string
 }
 
 // newRequest checks the evaluated request object.

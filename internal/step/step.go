@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/retry"
+	"github.com/seed-926d1ba8/stepline/internal/secret"
+	"github.com/seed-926d1ba8/stepline/internal/sign"
 )
 
 // Caller makes one attempt of a step. It never panics, returns when ctx ends,
@@ -23,7 +25,35 @@ type Call struct {
 	// Traceparent is the W3C Trace Context header to send.
 	Traceparent string
 	Attempt     int // 1 for the first
+	// Auth authenticates the call; nil: nothing does.
+	Auth *Auth
+	// Sign signs it, as a message whose id is Key; nil: nothing does.
+	Sign *Sign
 }
+
+// Auth is how a call authenticates. Secret is the name of the token, password
+// or value that goes along with it.
+type Auth struct {
+	Kind   string // bearer, basic or header
+	User   string // of basic
+	Header string // of header
+	Secret string
+}
+
+// Sign is how a call is signed. Secret is the name of the key.
+type Sign struct {
+	Scheme *sign.Scheme
+	Secret string
+}
+
+// Secrets finds the value of a secret at the moment it is used. An error names
+// the secret, never its value; a *secret.MissingError is for good, any other
+// may pass.
+type Secrets interface {
+	Resolve(ctx context.Context, name string) (string, error)
+}
+
+var _ Secrets = (*secret.Resolver)(nil)
 
 // Result is how an attempt ended. Err nil: it succeeded.
 type Result struct {

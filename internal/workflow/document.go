@@ -26,7 +26,11 @@ const (
 	Transform Type = "transform"
 	Wait      Type = "wait"
 	Callback  Type = "callback"
+	Webhook   Type = "webhook"
 )
+
+// calls reports whether steps of this type call something.
+func (t Type) calls() bool { return t == HTTP || t == Callback || t == Webhook }
 
 // Document is a parsed, validated workflow document. It is immutable.
 type Document struct {
@@ -52,14 +56,18 @@ type Step struct {
 	When           *expr.Condition
 	SkipDependents bool
 	Timeout        time.Duration // the step with all its retries; 0: none
-	AttemptTimeout time.Duration // never 0 for http and callback
+	AttemptTimeout time.Duration // never 0 for a step that calls something
 	Retry          retry.Policy
 	Idempotent     bool // default true; false: never called again after an unclear end
 
-	// Request is what to call: http, and callback where it announces its URL
-	// (nil there: nothing is called). It evaluates to an object with method,
-	// url, headers, query and body.
+	// Request is what to call: http, webhook, and callback where it announces
+	// its URL (nil there: nothing is called). It evaluates to an object with
+	// method, url, headers, query and body.
 	Request *expr.Template
+	// Auth authenticates the call; nil: nothing does.
+	Auth *Auth
+	// Sign signs the call of a webhook step; nil for any other type.
+	Sign *Signature
 	// Value is a transform's output.
 	Value *expr.Template
 	// Duration and Until are a wait's end, exactly one of them set: a duration

@@ -52,7 +52,7 @@ var documentFields = fields{
 // commonFields are those of every step.
 var commonFields = fields{
 	"id":             {aStepID, true},
-	"type":           {map[string]any{"type": "string", "enum": []any{"http", "transform", "wait", "callback"}}, true},
+	"type":           {map[string]any{"type": "string", "enum": typeNames()}, true},
 	"when":           {text, false},
 	"needs":          {needsSchema, false},
 	"skipDependents": {boolean, false},
@@ -71,6 +71,25 @@ var typeFields = map[Type]fields{
 	Callback:  merged(callFields, fields{"request": {aRequest, false}, "schema": {aSchema, false}}),
 	Transform: {"output": {aTemplate, true}},
 	Wait:      {"duration": {aDuration, false}, "until": {text, false}},
+	Webhook:   merged(callFields, messageFields, fields{"sign": {ref("sign"), true}}),
+}
+
+// stepTypes are the types in the order they are told in.
+var stepTypes = []Type{HTTP, Transform, Wait, Callback, Webhook}
+
+func typeNames() []any {
+	list := make([]any, len(stepTypes))
+	for i, t := range stepTypes {
+		list[i] = string(t)
+	}
+	return list
+}
+
+// messageFields are what a webhook step sends; it is always a POST.
+var messageFields = fields{
+	"url":     {text, true},
+	"headers": {anyObject, false},
+	"body":    {anything, false},
 }
 
 var requestFields = fields{
@@ -79,6 +98,7 @@ var requestFields = fields{
 	"headers": {anyObject, false},
 	"query":   {anyObject, false},
 	"body":    {anything, false},
+	"auth":    {ref("auth"), false},
 }
 
 var retryFields = fields{
@@ -93,13 +113,14 @@ var retryFields = fields{
 // Names that the design knows and this version does not build.
 var (
 	laterDocument = names("on", "priority", "concurrency", "tags", "onFailure", "shards")
-	laterStep     = names("compensate", "onReject", "onExhausted", "notify", "payload", "sign", "secret", "instance", "webhook", "url", "body", "wait",
+	laterStep     = names("compensate", "onReject", "onExhausted", "notify", "payload", "instance", "webhook", "wait",
 		"idempotencyKey", "error", "workflow", "version", "input", "items", "concurrency", "stateMachine", "queue", "bus", "breaker", "generation", "deliver")
-	laterTypes    = names("n8n", "webhook", "approval", "workflow", "map", "stepfunctions", "temporal", "emit")
-	laterRequest  = names("auth", "idempotencyKey", "redirects", "tls", "proxy")
+	laterTypes    = names("n8n", "approval", "workflow", "map", "stepfunctions", "temporal", "emit")
+	laterRequest  = names("idempotencyKey", "redirects", "tls", "proxy")
 	laterRetry    = names("unless", "if", "never", "total", "schedule", "onExhausted", "exhausted")
 	laterStrategy = names("linear", "schedule")
 	laterJitter   = names("decorrelated")
+	laterScheme   = names("github", "stripe", "slack", "shopify", "token")
 )
 
 var presets = map[string]retry.Policy{"production": retry.Production, "development": retry.Development, "none": retry.Never}
@@ -143,7 +164,7 @@ func merged(all ...fields) fields {
 // the parser reads.
 func Schema() []byte {
 	stepOf := make([]any, 0, len(typeFields))
-	for _, t := range []Type{HTTP, Transform, Wait, Callback} {
+	for _, t := range stepTypes {
 		s := objectSchema(merged(commonFields, typeFields[t]))
 		s["properties"].(map[string]any)["type"] = map[string]any{"const": string(t)}
 		if t == Wait {
@@ -156,6 +177,7 @@ func Schema() []byte {
 	root["title"] = "Stepline workflow"
 	root["$defs"] = map[string]any{
 		"step": map[string]any{"oneOf": stepOf}, "request": objectSchema(requestFields), "retry": objectSchema(retryFields),
+		"auth": authSchema(), "sign": schemeSchema(fields{"secret": {aSecret, true}}),
 	}
 	b, err := expr.Encode(root)
 	if err != nil {

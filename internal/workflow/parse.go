@@ -112,6 +112,14 @@ func (p *parser) object(pointer string, v any, known fields, later map[string]bo
 	return o, true
 }
 
+func listOf(names []any) string {
+	texts := make([]string, len(names))
+	for i, n := range names {
+		texts[i], _ = n.(string)
+	}
+	return list(texts)
+}
+
 func list(names []string) string {
 	out := ""
 	for i, n := range names {

@@ -1,7 +1,9 @@
 package workflow
 
 import (
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,9 +76,9 @@ func (p *parser) shape(i int, v any) draft {
 	switch {
 	case known:
 	case laterTypes[t]:
-		p.fault(d.pointer+"/type", "the step type %q is not supported by this version; use http, transform, wait or callback", t)
+		p.fault(d.pointer+"/type", "the step type %q is not supported by this version; use one of %s", t, listOf(typeNames()))
 	case hasKey(raw, "type"):
-		p.fault(d.pointer+"/type", "must be http, transform, wait or callback")
+		p.fault(d.pointer+"/type", "must be one of %s", listOf(typeNames()))
 	}
 	all := merged(commonFields, own)
 	if !known { // its fields cannot be judged; only what every step has is read
@@ -124,7 +126,7 @@ func (p *parser) common(d *draft, o map[string]any) {
 			d.needs = append(d.needs, id)
 		}
 	}
-	if s.Type == HTTP || s.Type == Callback {
+	if s.Type.calls() {
 		p.calls(d)
 	}
 }
@@ -173,9 +175,11 @@ func (p *parser) expressions(doc *Document, d draft) {
 	}
 	if raw, there := o["request"]; there {
 		scope.Callback = s.Type == Callback
-		s.Request = p.request(d.pointer+"/request", raw, scope)
+		s.Request, s.Auth = p.request(d.pointer+"/request", raw, scope)
 	}
 	switch s.Type {
+	case Webhook:
+		p.webhook(d, scope)
 	case Transform:
 		if raw, there := o["output"]; there {
 			s.Value = p.template(d.pointer+"/output", raw, scope)
@@ -213,19 +217,52 @@ func (p *parser) wait(d draft, scope expr.Scope) {
 var methods = names("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 // request checks what can be known of a request before it is made, and
-// compiles it. Without a method it is a GET, or a POST where it has a body.
-func (p *parser) request(pointer string, v any, scope expr.Scope) *expr.Template {
+// compiles it, but for how it authenticates. Without a method it is a GET.
+func (p *parser) request(pointer string, v any, scope expr.Scope) (*expr.Template, *Auth) {
 	o, ok := p.object(pointer, v, requestFields, laterRequest)
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	if m, ok := p.text(pointer, o, "method"); ok && !dynamic(m) && !methods[m] {
 		p.fault(pointer+"/method", "must be GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS")
 	}
+	p.target(pointer, o, "headers", "query")
+	var auth *Auth
+	if raw, there := o["auth"]; there {
+		if auth = p.auth(pointer+"/auth", raw); auth != nil {
+			p.onceOnly(pointer, o, auth.HeaderName())
+		}
+	}
+	open := maps.Clone(o)
+	delete(open, "auth")
+	return p.template(pointer, open, scope), auth
+}
+
+// webhook compiles what a webhook step sends, and how it is signed.
+func (p *parser) webhook(d draft, scope expr.Scope) {
+	p.target(d.pointer, d.fields, "headers")
+	request := map[string]any{"method": "POST"}
+	for name := range messageFields {
+		if v, there := d.fields[name]; there {
+			request[name] = v
+		}
+	}
+	d.step.Request = p.template(d.pointer, request, scope)
+	raw, there := d.fields["sign"]
+	if !there {
+		return // missing, and said so
+	}
+	if d.step.Sign = p.signature(d.pointer+"/sign", raw); d.step.Sign != nil {
+		p.onceOnly(d.pointer, d.fields, d.step.Sign.Scheme.Headers()...)
+	}
+}
+
+// target checks the address and the objects beside it.
+func (p *parser) target(pointer string, o map[string]any, objects ...string) {
 	if u, ok := p.text(pointer, o, "url"); ok && !strings.HasPrefix(u, "{{") {
 		p.address(pointer+"/url", u)
 	}
-	for _, name := range []string{"headers", "query"} {
+	for _, name := range objects {
 		raw, there := o[name]
 		values, ok := raw.(map[string]any)
 		if s, text := raw.(string); there && !ok && (!text || !dynamic(s)) {
@@ -238,7 +275,16 @@ func (p *parser) request(pointer string, v any, scope expr.Scope) *expr.Template
 			}
 		}
 	}
-	return p.template(pointer, v, scope)
+}
+
+// onceOnly refuses headers in the document that are set for it.
+func (p *parser) onceOnly(pointer string, o map[string]any, own ...string) {
+	headers, _ := o["headers"].(map[string]any)
+	for name := range headers {
+		if slices.ContainsFunc(own, func(n string) bool { return strings.EqualFold(n, name) }) {
+			p.fault(pointer+"/headers/"+escape(name), "must not be given: auth or sign sets it")
+		}
+	}
 }
 
 func dynamic(s string) bool { return strings.Contains(s, "{{") }
@@ -251,6 +297,6 @@ func (p *parser) address(pointer, raw string) {
 		return
 	}
 	if u.User != nil {
-		p.fault(pointer, "must not hold a user or password; credentials do not belong into a document")
+		p.fault(pointer, "must not hold a user or password; name a secret with auth instead")
 	}
 }

@@ -2,6 +2,7 @@ package local
 
 import (
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	queuesqlite "github.com/seed-926d1ba8/stepline/internal/queue/sqlite"
 	"github.com/seed-926d1ba8/stepline/internal/runner"
+	"github.com/seed-926d1ba8/stepline/internal/secret"
 	"github.com/seed-926d1ba8/stepline/internal/sqlitefile"
 	"github.com/seed-926d1ba8/stepline/internal/step"
 	tablesqlite "github.com/seed-926d1ba8/stepline/internal/table/sqlite"
@@ -33,9 +35,9 @@ type Machine struct {
 }
 
 // Open opens the data folder of c and makes the services that w asks for.
-// c.PublicURL must be set. Errors are one line each; what is in the folder is
-// left as it was.
-func Open(c Config, w *wiring.Wiring, now func() time.Time, log *slog.Logger) (*Machine, error) {
+// c.PublicURL must be set. getenv finds secrets, as the env file in the folder
+// does. Errors are one line each; what is in the folder is left as it was.
+func Open(c Config, w *wiring.Wiring, now func() time.Time, getenv func(string) string, log *slog.Logger) (*Machine, error) {
 	m := &Machine{config: c, wiring: w, log: log}
 	times, err := m.times()
 	if err != nil {
@@ -44,14 +46,14 @@ func Open(c Config, w *wiring.Wiring, now func() time.Time, log *slog.Logger) (*
 	if m.File, err = sqlitefile.Open(c.Data, sqlitefile.Options{Now: now, Preallocate: logSpace}); err != nil {
 		return nil, err
 	}
-	if err := m.open(now, app.Config{PublicURL: c.PublicURL, Times: times, Log: log}); err != nil {
+	if err := m.open(now, getenv, app.Config{PublicURL: c.PublicURL, Times: times, Log: log}); err != nil {
 		_ = m.Close()
 		return nil, oneLine(err)
 	}
 	return m, nil
 }
 
-func (m *Machine) open(now func() time.Time, c app.Config) (err error) {
+func (m *Machine) open(now func() time.Time, getenv func(string) string, c app.Config) (err error) {
 	if m.Table, err = tablesqlite.New(m.File); err != nil {
 		return err
 	}
@@ -61,12 +63,27 @@ func (m *Machine) open(now func() time.Time, c app.Config) (err error) {
 	if c.Keys, err = callbackKeys(m.config.Data); err != nil {
 		return err
 	}
-	m.caller = step.NewHTTP(step.HTTPConfig{Now: now})
+	secrets, err := m.secrets(now, getenv)
+	if err != nil {
+		return err
+	}
+	m.caller = step.NewHTTP(step.HTTPConfig{Now: now, Secrets: secrets})
 	m.Services, err = app.New(app.Ports{
 		Table: m.Table, Queue: m.Queue, HTTP: m.caller, Now: now,
 		Incarnation: m.File.Incarnation(), Dead: m.File.Dead,
 	}, c)
 	return err
+}
+
+// SecretsFile is the env file of the secrets in the data folder.
+const SecretsFile = "secrets.env"
+
+func (m *Machine) secrets(now func() time.Time, getenv func(string) string) (*secret.Resolver, error) {
+	store, err := secret.NewEnv(getenv, filepath.Join(m.config.Data, SecretsFile))
+	if err != nil {
+		return nil, err
+	}
+	return secret.NewResolver(store, now)
 }
 
 func (m *Machine) lanes() map[queue.Lane]queuesqlite.Config {

@@ -69,7 +69,7 @@ func machine(t *testing.T, edits ...string) *Machine {
 		t.Fatal(err)
 	}
 	c := Config{Data: t.TempDir(), PublicURL: "http://127.0.0.1:3001"}.WithDefaults()
-	m, err := Open(c, w, time.Now, slog.New(slog.DiscardHandler))
+	m, err := Open(c, w, time.Now, env(nil), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
