@@ -1,0 +1,77 @@
+package aws
+
+import (
+	"context"
+	crand "crypto/rand"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/seed-926d1ba8/stepline/internal/app"
+	"github.com/seed-926d1ba8/stepline/internal/queue"
+	"github.com/seed-926d1ba8/stepline/internal/queue/sqs"
+	"github.com/seed-926d1ba8/stepline/internal/step"
+	"github.com/seed-926d1ba8/stepline/internal/table/dynamodb"
+)
+
+// Cloud is the services on DynamoDB and SQS.
+type Cloud struct {
+	*app.Services
+	Table *dynamodb.Table
+	Queue *sqs.Queue
+
+	config Config
+	log    *slog.Logger
+}
+
+// Open makes the services. It makes no call.
+func Open(ctx context.Context, c Config, now func() time.Time, log *slog.Logger) (*Cloud, error) {
+	// The region comes from the configuration, the credentials from wherever
+	// the SDK finds them; on Lambda from the environment.
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(c.Region), config.WithHTTPClient(client()))
+	if err != nil {
+		return nil, err
+	}
+	return open(cfg, c, now, log)
+}
+
+func open(cfg sdk.Config, c Config, now func() time.Time, log *slog.Logger) (*Cloud, error) {
+	cloud := &Cloud{config: c, log: log}
+	cloud.Table = dynamodb.New(dynamodb.Config{Name: c.Table, AWS: cfg, Endpoint: c.TableEndpoint, OnMismatch: cloud.mismatch})
+	cloud.Queue = sqs.New(sqs.Config{AWS: cfg, URLs: c.Queues, Endpoint: c.QueueEndpoint})
+	var err error
+	cloud.Services, err = app.New(app.Ports{
+		Table: cloud.Table, Queue: cloud.Queue, HTTP: step.NewHTTP(step.HTTPConfig{Now: now}), Now: now,
+		Incarnation: strings.ToLower(crand.Text()),
+	}, app.Config{Keys: c.Keys, PublicURL: c.PublicURL, Times: c.Times, Log: log})
+	return cloud, err
+}
+
+// mismatch tells that DynamoDB's bill is not what the meter computes: a price
+// that somebody should look at, and no fault of the execution.
+func (c *Cloud) mismatch(m dynamodb.Mismatch) {
+	c.log.Warn("units differ from the size rules", "operation", m.Operation, "consumed", m.Consumed, "computed", m.Computed)
+}
+
+// client keeps connections open between invocations and gives up on a host that
+// does not answer while there is time for another try.
+func client() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout, d.KeepAlive = 2*time.Second, 30*time.Second }).
+		WithTransportOptions(func(t *http.Transport) {
+			t.MaxIdleConnsPerHost, t.MaxIdleConns = 64, 128
+			t.TLSHandshakeTimeout = 2 * time.Second
+		})
+}
+
+// Delivery is a message as Lambda brings it, as the port has it: the values of
+// its attributes ApproximateReceiveCount and SentTimestamp are strings there.
+func Delivery(l queue.Lane, id, body, receipt, receives, sent string) (queue.Delivery, error) {
+	return sqs.NewDelivery(l, id, body, receipt, receives, sent)
+}

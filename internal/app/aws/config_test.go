@@ -1,0 +1,99 @@
+package aws
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/queue"
+)
+
+// complete is an environment as template.yaml gives it.
+func complete() map[string]string {
+	return map[string]string{
+		"AWS_REGION":             "eu-central-1",
+		"STEPLINE_TABLE":         "stepline",
+		"STEPLINE_QUEUE_HIGH":    "https://sqs.eu-central-1.amazonaws.com/1/high",
+		"STEPLINE_QUEUE_NORMAL":  "https://sqs.eu-central-1.amazonaws.com/1/normal",
+		"STEPLINE_QUEUE_LOW":     "https://sqs.eu-central-1.amazonaws.com/1/low",
+		"STEPLINE_QUEUE_SOLO":    "https://sqs.eu-central-1.amazonaws.com/1/solo",
+		"STEPLINE_CALLBACK_KEYS": strings.Repeat("new", 11) + "," + strings.Repeat("old", 11),
+	}
+}
+
+func TestConfiguration(t *testing.T) {
+	t.Parallel()
+	env := complete()
+	env["STEPLINE_PUBLIC_URL"] = "https://hooks.example.com/"
+	env["STEPLINE_SOLO_LEASE"] = "6500ms"
+	env["STEPLINE_LOG_LEVEL"] = "warn"
+	env["AWS_ENDPOINT_URL_SQS"] = "http://127.0.0.1:9324/"
+	env["AWS_ENDPOINT_URL_DYNAMODB"] = "" // as unset
+	c, err := FromEnv(func(name string) string { return env[name] })
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case c.Region != "eu-central-1" || c.Table != "stepline" || c.Queues[queue.Solo] != env["STEPLINE_QUEUE_SOLO"]:
+		t.Errorf("read %+v", c)
+	case len(c.Keys) != 2 || string(c.Keys[0]) != strings.Repeat("new", 11):
+		t.Errorf("the keys are %q", c.Keys)
+	case c.PublicURL != "https://hooks.example.com" || c.QueueEndpoint != "http://127.0.0.1:9324" || c.TableEndpoint != "":
+		t.Errorf("the addresses are %q, %q, %q", c.PublicURL, c.QueueEndpoint, c.TableEndpoint)
+	case c.Times.SoloLease != 6500*time.Millisecond || c.LogLevel != slog.LevelWarn:
+		t.Errorf("times %+v, level %s", c.Times, c.LogLevel)
+	}
+}
+
+// Whatever is wrong is refused in one line that names the variable and, where
+// it is a key, does not show it.
+func TestConfigurationRefused(t *testing.T) {
+	t.Parallel()
+	const secret = "too short, and secret"
+	for name, wrong := range map[string][]string{
+		"AWS_REGION":                {""},
+		"STEPLINE_TABLE":            {""},
+		"STEPLINE_QUEUE_HIGH":       {"", "high"},
+		"STEPLINE_QUEUE_NORMAL":     {"", "sqs.example.com/q"},
+		"STEPLINE_QUEUE_LOW":        {"", "ftp://example.com"},
+		"STEPLINE_QUEUE_SOLO":       {"", "https://"},
+		"STEPLINE_CALLBACK_KEYS":    {"", secret, strings.Repeat("k", 32) + "," + secret},
+		"STEPLINE_PUBLIC_URL":       {"flows", "https://a@example.com", "https://example.com?a=b"},
+		"AWS_ENDPOINT_URL_SQS":      {"localhost"},
+		"AWS_ENDPOINT_URL_DYNAMODB": {":8000"},
+		"STEPLINE_SOLO_RENEW":       {"soon", "-1s"},
+		"STEPLINE_LOG_LEVEL":        {"loud"},
+	} {
+		for _, value := range wrong {
+			env := complete()
+			env[name] = value
+			_, err := FromEnv(func(name string) string { return env[name] })
+			if err == nil || !strings.HasPrefix(err.Error(), name) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), secret) {
+				t.Errorf("%s=%q: got %v, want one line that begins with the variable's name", name, value, err)
+			}
+		}
+	}
+}
+
+func TestOpenMakesNoCall(t *testing.T) {
+	t.Parallel()
+	env := complete()
+	env["AWS_ENDPOINT_URL_SQS"], env["AWS_ENDPOINT_URL_DYNAMODB"] = "http://127.0.0.1:1", "http://127.0.0.1:1" // nobody answers there
+	c, err := FromEnv(func(name string) string { return env[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	cloud, err := Open(t.Context(), c, time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cloud.Messages("worker"); err != nil {
+		t.Error(err)
+	}
+	if d, err := Delivery(queue.High, "id", "{}", "r", "2", "1764000000123"); err != nil || d.Receives != 2 || d.Sent.UnixMilli() != 1764000000123 || string(d.Body) != "{}" || d.Lane != queue.High {
+		t.Errorf("delivery %+v, %v", d, err)
+	}
+	if _, err := Delivery(queue.High, "id", "{}", "r", "two", ""); err == nil || !strings.Contains(err.Error(), "id") {
+		t.Errorf("a delivery without its counts: %v", err)
+	}
+}
