@@ -68,6 +68,7 @@ func (b *bench) one(ctx context.Context, index int) (r result, err error) {
 		return r, err
 	}
 	users := newClient(engine.Address, w.Name, b.plan.Clients)
+	defer users.close()
 	engineSide := side{child: engine, dir: role.Dir, work: users.execute}
 	role.Kind, role.Dir = "bare", filepath.Join(b.dir, fmt.Sprintf("bare%d", index))
 	loop, err := spawn(ctx, role)
