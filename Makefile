@@ -17,7 +17,7 @@ ARCH   ?= arm64
 GOARCH := $(ARCH:x86_64=amd64)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint check sim planted bench
+.PHONY: help run build test lint check sim planted proof bench
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,14 +28,15 @@ run: ## run Stepline on this machine, with a sample (ARGS="-no-demo" for more fl
 build: ## build the program into bin/stepline
 	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/stepline ./infra/local
 
-test: ## run all tests, with the race detector where a C compiler exists
+test: ## run all tests, with the race detector where a C compiler exists (ARGS for go test's flags)
 	@test -n "$(RACE)" || echo "no C compiler ($$($(GO) env CC)) here: the tests run without the race detector"
-	@CGO_ENABLED=$(CGO) $(GO) test $(RACE) ./...
+	@command -v strace >/dev/null || echo "no strace here: the proof that an answer waits for the disk is left out"
+	@CGO_ENABLED=$(CGO) $(GO) test $(RACE) $(ARGS) ./...
 
 lint: ## check format, vet and lint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	@$(GO) vet ./...
-	@$(LINT) version 2>/dev/null | grep -q '$(LINTVER:v%=%)' || $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTVER)
+	@$(LINT) version 2>/dev/null | grep -q '$(LINTVER:v%=%)' || GOBIN=$(dir $(LINT)) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTVER)
 	@$(LINT) run ./...
 
 check: lint test ## lint and test: what a change must pass
@@ -45,6 +46,9 @@ sim: ## simulate SEEDS=5000 seeded runs with faults
 
 planted: ## build known bugs into the core, and demand that the simulation finds each
 	@$(GO) test ./internal/sim -count=1 -timeout 60m -v -run '^TestPlanted' -planted
+
+proof: ## the whole-process proofs at full size: ten times kill -9, strace, a full disk
+	@$(GO) test ./infra/proof -count=1 -timeout 30m -v -rounds 10
 
 bench: ## measure, beside what the machine can do at most (JSON=file for a copy)
 	@CGO_ENABLED=0 $(GO) run ./infra/bench $(if $(JSON),-json $(JSON)) $(ARGS)

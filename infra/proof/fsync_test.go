@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // No 202 leaves before the fsync that covers its write, as strace sees it: the
@@ -16,12 +17,8 @@ import (
 // an answer with that id go out.
 func TestFsyncBeforeAcknowledgement(t *testing.T) {
 	t.Parallel()
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Skip("strace is not here; install it with the system's package manager (apt-get install strace)")
-	}
 	trace := filepath.Join(t.TempDir(), "trace")
-	p := launch(t, t.TempDir(), strace, "-f", "-s", "1048576", "-e", "trace=open,openat,write,pwrite64,fsync,fdatasync", "-o", trace)
+	p := start(t, setting{data: t.TempDir(), under: strace(t, trace, "open,openat,write,pwrite64,fsync,fdatasync")})
 	p.register("name: later\nsteps:\n  - {id: a, type: transform, output: 1}\n")
 	ids := p.startMany(300, 30, "later")
 	if len(ids) != 300 {
@@ -32,6 +29,85 @@ func TestFsyncBeforeAcknowledgement(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	seen := follow(t, src)
+	for _, early := range seen.early {
+		t.Errorf("the answer for %s left before its write was synced", early)
+	}
+	if seen.answers != 300 || seen.syncs == 0 {
+		t.Fatalf("the trace shows %d answers and %d syncs; 300 answers wanted", seen.answers, seen.syncs)
+	}
+	t.Logf("%d answers, each after one of %d syncs", seen.answers, seen.syncs)
+}
+
+// Under load executions share their fsyncs: five steps each, and yet less than
+// one fsync for each of them.
+func TestExecutionsShareTheirSyncs(t *testing.T) {
+	t.Parallel()
+	const executions = 1000
+	called := newService(t, 0)
+	trace := filepath.Join(t.TempDir(), "trace")
+	p := start(t, setting{data: t.TempDir(), under: strace(t, trace, "open,openat,fsync,fdatasync")})
+	p.register(fiveSteps(called.URL))
+	ids := p.startMany(executions, 100, "five")
+	if ends := p.awaitAll(ids, time.Minute); ends["succeeded"] != executions {
+		t.Fatalf("%v, %d succeeded wanted", ends, executions)
+	}
+	p.stop()
+	src, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	syncs := follow(t, src).syncs
+	if syncs == 0 || syncs >= executions {
+		t.Errorf("%d fsyncs of the log for %d executions; fewer than one each wanted", syncs, executions)
+	}
+	t.Logf("%d fsyncs of the log for %d executions of five steps", syncs, executions)
+}
+
+// The reader of traces sees what it is there for: made-up traces with an answer
+// in time, too early, and while the sync is still under way.
+func TestEarlyAnswersAreSeen(t *testing.T) {
+	t.Parallel()
+	const id = "ex_01JDAAAAAAAAAAAAAAAAAAAAAA"
+	opens := `7 openat(AT_FDCWD, "/d/stepline.db-wal", O_RDWR|O_CREAT) = 9` + "\n"
+	written := `7 pwrite64(9, "..default#` + id + `..", 8192, 0) = 8192` + "\n"
+	synced := `7 fdatasync(9) = 0` + "\n"
+	begins, ends := `7 fdatasync(9 <unfinished ...>`+"\n", `7 <... fdatasync resumed>) = 0`+"\n"
+	answer := `8 write(11, "HTTP/1.1 202 Accepted\r\n..` + id + `..", 300) = 300` + "\n"
+	for name, c := range map[string]struct {
+		trace string
+		early int
+	}{
+		"in time":             {opens + written + synced + answer, 0},
+		"resumed in time":     {opens + written + begins + ends + answer, 0},
+		"before the sync":     {opens + written + answer + synced, 1},
+		"during the sync":     {opens + written + begins + answer + ends, 1},
+		"written after it":    {opens + synced + written + answer, 1},
+		"written during it":   {opens + begins + written + ends + answer, 1},
+		"never written":       {opens + synced + answer, 1},
+		"another file synced": {opens + written + `7 fsync(3) = 0` + "\n" + answer, 1},
+		"the sync failed":     {opens + written + `7 fdatasync(9) = -1 EIO (Input/output error)` + "\n" + answer, 1},
+	} {
+		seen := follow(t, []byte(c.trace))
+		if len(seen.early) != c.early || seen.answers != 1 {
+			t.Errorf("%s: %d answers, %d of them early; 1 and %d wanted", name, seen.answers, len(seen.early), c.early)
+		}
+	}
+}
+
+// strace is the command that writes the program's calls of the kinds given to a
+// file, stopping it for no other call.
+func strace(t *testing.T, file, calls string) []string {
+	t.Helper()
+	path, err := exec.LookPath("strace")
+	if err != nil {
+		missing(t, "strace is not here; install it with the system's package manager (apt-get install strace)")
+	}
+	return []string{path, "-f", "--seccomp-bpf", "-s", "1048576", "-e", "trace=" + calls, "-e", "signal=none", "-o", file}
+}
+
+func follow(t *testing.T, src []byte) *traced {
+	t.Helper()
 	seen := newTrace()
 	scan := bufio.NewScanner(bytes.NewReader(src))
 	scan.Buffer(nil, 64<<20)
@@ -41,13 +117,7 @@ func TestFsyncBeforeAcknowledgement(t *testing.T) {
 	if err := scan.Err(); err != nil {
 		t.Fatal(err)
 	}
-	for _, early := range seen.early {
-		t.Errorf("the answer for %s left before its write was synced", early)
-	}
-	if seen.answers != 300 || seen.syncs == 0 {
-		t.Fatalf("the trace shows %d answers and %d syncs; 300 answers wanted", seen.answers, seen.syncs)
-	}
-	t.Logf("%d answers, each after one of %d syncs", seen.answers, seen.syncs)
+	return seen
 }
 
 // traced follows a trace line by line.

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -63,10 +64,10 @@ func Open(c Config, w *wiring.Wiring, now func() time.Time, getenv func(string) 
 
 func (m *Machine) open(now func() time.Time, getenv func(string) string, c app.Config) (err error) {
 	if m.Table, err = tablesqlite.New(m.File); err != nil {
-		return err
+		return fmt.Errorf("data folder %s: %w", m.config.Data, err)
 	}
 	if m.Queue, err = queuesqlite.New(m.File, m.lanes(), now); err != nil {
-		return err
+		return fmt.Errorf("data folder %s: %w", m.config.Data, err)
 	}
 	if c.Keys, err = callbackKeys(m.config.Data); err != nil {
 		return err

@@ -1,0 +1,201 @@
+package proof
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A disk that is really full: starts are refused with 503, what was
+// acknowledged is read as before, and with space again everything goes on by
+// itself, the executions that were under way included.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	d := fullDisk(t)
+	for _, id := range d.held {
+		if e := d.read(id); e.Status != "waiting" && e.Status != "running" && e.Status != "queued" {
+			t.Errorf("on the full disk %s is %q", id, e.Status)
+		}
+	}
+	d.makeSpace()
+	d.until(30*time.Second, "starts are accepted again", func() bool {
+		status, _ := d.begin(`{"workflow":"patient"}`)
+		return status == http.StatusAccepted
+	})
+	d.allIsThere(d.program)
+	d.stop()
+	again := start(t, d.setting)
+	d.allIsThere(again)
+	again.stop()
+}
+
+// Killed on a full disk: the program says why it does not start, and with space
+// again goes on with everything.
+func TestKilledOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	d := fullDisk(t)
+	d.kill()
+	d.refuses(t, "no space left")
+	d.makeSpace()
+	again := start(t, d.setting)
+	d.allIsThere(again)
+	again.stop()
+}
+
+// full is a program whose disk has run full under work.
+type full struct {
+	*program
+	setting
+	ballast string   // a file in the way
+	working []string // executions that were under way
+	held    []string // executions that wait, with large inputs
+}
+
+func fullDisk(t *testing.T) *full {
+	t.Helper()
+	disk := smallDisk(t, "64m")
+	d := &full{ballast: filepath.Join(disk, "ballast"), setting: setting{data: filepath.Join(disk, "data"), template: hastyTemplate(t)}}
+	if err := os.WriteFile(d.ballast, make([]byte, 40<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	called := newService(t, 50*time.Millisecond)
+	d.program = start(t, d.setting)
+	d.register(strings.ReplaceAll(fiveSteps(called.URL), "type: http,", "type: http, attemptTimeout: 2s,"))
+	d.register("name: patient\nsteps:\n  - {id: long, type: wait, duration: 1h}\n")
+	d.working = d.startMany(200, 50, "five")
+	d.held = d.fill()
+	if len(d.working) != 200 || len(d.held) == 0 {
+		t.Fatalf("%d of 200 and %d large starts were acknowledged", len(d.working), len(d.held))
+	}
+	return d
+}
+
+func (d *full) makeSpace() {
+	d.t.Helper()
+	if err := os.Remove(d.ballast); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// allIsThere demands of a program on this disk what was acknowledged before.
+func (d *full) allIsThere(p *program) {
+	p.t.Helper()
+	if ends := p.awaitAll(d.working, 60*time.Second); ends["succeeded"] != len(d.working) {
+		p.t.Errorf("what was under way when the disk ran full: %v, %d succeeded wanted\n%s", ends, len(d.working), p.log)
+	}
+	for _, id := range d.held {
+		if e := p.read(id); e.ID != id || e.Status == "failed" {
+			p.t.Errorf("%s was acknowledged and is now %+v", id, e)
+		}
+	}
+}
+
+// hastyTemplate is the template with the protocol's times a sixth of what they
+// are, so that a test need not wait two minutes for what a failed worker held.
+func hastyTemplate(t *testing.T) string {
+	t.Helper()
+	src, err := os.ReadFile(theTemplate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(src)
+	for name, to := range map[string]string{
+		"WorkerTimeout": "10", "LaneVisibility": "15", "SoloTimeout": "150", "SoloVisibility": "160",
+		"LeaseGrace": "1s", "SkewGrace": "500ms", "NoNewStep": "7s", "MaxAttempt": "6s",
+		"SoloLease": "11s", "SoloRenew": "5s", "SoloVisible": "15s",
+	} {
+		def := regexp.MustCompile(`(?m)(^  ` + name + `:(?:\n    Type: Number\n    |.*)Default: )\w+`)
+		if len(def.FindAllString(text, -1)) != 1 {
+			t.Fatalf("template.yaml has no parameter %s with a default any more", name)
+		}
+		text = def.ReplaceAllString(text, "${1}"+to)
+	}
+	path := filepath.Join(t.TempDir(), "template.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// fill starts executions with inputs that cannot be compressed until the disk
+// is full, also for the smallest, and returns the ids of those acknowledged.
+func (p *program) fill() (acknowledged []string) {
+	p.t.Helper()
+	for size := 256 << 10; size > 0; size /= 4 {
+		for {
+			junk := make([]byte, size)
+			_, _ = rand.Read(junk) // never fails
+			body := `{"workflow":"patient","input":"` + base64.StdEncoding.EncodeToString(junk) + `"}`
+			status, e := p.begin(body)
+			if status == http.StatusAccepted {
+				acknowledged = append(acknowledged, e.ID)
+				continue
+			}
+			var refusal struct{ Type, Detail string }
+			status, h, err := p.call("POST", "/v1/executions", body, nil, &refusal)
+			if err != nil || status != http.StatusServiceUnavailable || h.Get("Retry-After") == "" || refusal.Type != "urn:stepline:problem:unavailable" {
+				p.t.Fatalf("on a full disk a start is answered with %d %+v %v (%v); 503 with Retry-After wanted", status, refusal, h, err)
+			}
+			break
+		}
+	}
+	return acknowledged
+}
+
+// begin makes one start and answers with its status.
+func (p *program) begin(body string) (int, started) {
+	p.t.Helper()
+	var answer json.RawMessage
+	status, _, err := p.call("POST", "/v1/executions", body, nil, &answer)
+	var e started
+	if err == nil && status == http.StatusAccepted {
+		err = json.Unmarshal(answer, &e)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return status, e
+}
+
+func (p *program) read(id string) started {
+	p.t.Helper()
+	var e started
+	if _, _, err := p.call("GET", "/v1/executions/"+id, "", nil, &e); err != nil {
+		p.t.Fatal(err)
+	}
+	return e
+}
+
+// until asks again and again whether something has come true.
+func (p *program) until(limit time.Duration, what string, so func() bool) {
+	p.t.Helper()
+	for late := time.Now().Add(limit); !so(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(late) {
+			p.t.Fatalf("not within %s: %s\n%s", limit, what, p.log)
+		}
+	}
+}
+
+// smallDisk mounts a file system of its own, which only root may.
+func smallDisk(t *testing.T, size string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+		missing(t, fmt.Sprintf("a small disk cannot be mounted here, root on Linux can: %v %s", err, out))
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
+			t.Errorf("%v %s", err, out)
+		}
+	})
+	return dir
+}
