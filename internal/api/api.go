@@ -31,6 +31,7 @@ type Engine interface {
 // Reads shows executions.
 type Reads interface {
 	Get(ctx context.Context, tenant, id string) (*history.Execution, error)
+	GetRun(ctx context.Context, tenant, id string, run int) (*history.Execution, error)
 	List(ctx context.Context, tenant string, f history.Filter) (history.List, error)
 }
 

@@ -304,6 +304,18 @@ func (f *fakeReads) Get(_ context.Context, tenant, id string) (*history.Executio
 	return &x, nil
 }
 
+func (f *fakeReads) GetRun(ctx context.Context, tenant, id string, run int) (*history.Execution, error) {
+	x, err := f.Get(ctx, tenant, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case run > x.Run:
+		return nil, problem.New(problem.NotFound, "the execution has no such run")
+	}
+	x.Run = run
+	return x, nil
+}
+
 func (f *fakeReads) List(_ context.Context, _ string, filter history.Filter) (history.List, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"github.com/seed-926d1ba8/stepline/internal/history"
 	"github.com/seed-926d1ba8/stepline/internal/problem"
 	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/runner"
@@ -20,12 +21,24 @@ func executionID(r *http.Request) (string, error) {
 	return id, nil
 }
 
-func (a *API) getExecution(w http.ResponseWriter, r *http.Request) error {
+// read is the execution in the path, in its latest run or the one asked for.
+func (a *API) read(r *http.Request) (*history.Execution, error) {
 	id, err := executionID(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	x, err := a.reads.Get(r.Context(), tenantOf(r), id)
+	run, err := number(r.URL.Query(), "run", 0, 1, 1<<31-1)
+	if err != nil {
+		return nil, err
+	}
+	if run == 0 {
+		return a.reads.Get(r.Context(), tenantOf(r), id)
+	}
+	return a.reads.GetRun(r.Context(), tenantOf(r), id, run)
+}
+
+func (a *API) getExecution(w http.ResponseWriter, r *http.Request) error {
+	x, err := a.read(r)
 	if err != nil {
 		return err
 	}
@@ -33,11 +46,7 @@ func (a *API) getExecution(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) getTimeline(w http.ResponseWriter, r *http.Request) error {
-	id, err := executionID(r)
-	if err != nil {
-		return err
-	}
-	x, err := a.reads.Get(r.Context(), tenantOf(r), id)
+	x, err := a.read(r)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,27 @@ func TestGetHasAStrongETag(t *testing.T) {
 	}
 }
 
+func TestGetOfAnEarlierRun(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	x := ended(record.Succeeded)
+	x.Run = 3
+	b.reads.x = x
+	for _, path := range []string{one, one + "/timeline"} {
+		b.want(200, "GET", path+"?run=2", "")
+		b.want(404, "GET", path+"?run=4", "")
+		for _, bad := range []string{"0", "-1", "x", ""} {
+			if out := b.want(400, "GET", path+"?run="+bad, ""); !strings.Contains(out.body, "query parameter run must be a whole number") {
+				t.Errorf("run=%s: %s", bad, out.body)
+			}
+		}
+	}
+	var shown history.Execution
+	if err := json.Unmarshal([]byte(b.want(200, "GET", one+"?run=2", "").body), &shown); err != nil || shown.Run != 2 {
+		t.Errorf("run 2 is shown as run %d (%v)", shown.Run, err)
+	}
+}
+
 func TestGetOfWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)

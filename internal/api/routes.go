@@ -42,11 +42,13 @@ func executionRoutes() []Route {
 		{
 			Method: http.MethodGet, Pattern: "/v1/executions/{id}", Function: Status, Role: Viewer,
 			Summary: "Show an execution with its steps", handle: (*API).getExecution,
+			query:   []param{runParam},
 			headers: tagHeaders, answers: tagged("The execution", history.Execution{}), refuses: []int{missing},
 		},
 		{
 			Method: http.MethodGet, Pattern: "/v1/executions/{id}/timeline", Function: Status, Role: Viewer,
 			Summary: "Tell what happened, in order", handle: (*API).getTimeline,
+			query:   []param{runParam},
 			headers: tagHeaders, answers: tagged("The events", page[Event]{}), refuses: []int{missing},
 		},
 		{
@@ -165,6 +167,8 @@ var (
 		{"Idempotency-Key", "The same key starts exactly one execution; with another body it is refused", schema{"type": "string", "minLength": 1, "maxLength": maxKey}},
 		{"Prefer", "wait=N answers with the ended execution if it ends within N seconds, at most 25", text},
 	}
+	runParam = param{"run", "An earlier run of a retried execution; the latest where it is absent", schema{"type": "integer", "minimum": 1}}
+
 	tagHeaders = []param{{"If-None-Match", "An ETag: 304 if nothing has changed", text}}
 )
 

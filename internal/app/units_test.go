@@ -102,6 +102,7 @@ type bundle struct {
 	t      *testing.T
 	url    string
 	broken atomic.Int32
+	taken  atomic.Int64 // messages
 	sent   held
 	passed atomic.Int64
 	bill   bill
@@ -169,14 +170,21 @@ func (b *bundle) run(s runner.StartRequest) (id string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for i := 0; ; i++ {
+	b.work()
+	return started.ID
+}
+
+// work takes messages until there are no more.
+func (b *bundle) work() {
+	b.t.Helper()
+	for {
 		m, more := b.sent.take()
 		if !more {
-			return started.ID
+			return
 		}
 		b.passed.Add(int64(m.Delay))
 		ctx, cancel := context.WithDeadline(b.t.Context(), b.now().Add(time.Minute))
-		failed := b.Runner.Handle(ctx, []queue.Delivery{{ID: fmt.Sprint(started.ID, i), Body: m.Body, Lane: m.Lane, Receives: 1}})
+		failed := b.Runner.Handle(ctx, []queue.Delivery{{ID: fmt.Sprint("m", b.taken.Add(1)), Body: m.Body, Lane: m.Lane, Receives: 1}})
 		cancel()
 		if len(failed) > 0 {
 			b.t.Fatal("a message was not done")

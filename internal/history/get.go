@@ -20,6 +20,9 @@ type Records interface {
 	// Input and Output are JSON, nil for none.
 	Input(ctx context.Context, m *record.Meta) (json.RawMessage, error)
 	Output(ctx context.Context, m *record.Meta) (json.RawMessage, error)
+	// Earlier is the META of an earlier run, m itself where run is its own, and
+	// problem.NotFound for a run that is not there.
+	Earlier(ctx context.Context, m *record.Meta, run int) (*record.Meta, error)
 	// CallbackURL is the address that completes a callback step.
 	CallbackURL(m *record.Meta, step string) string
 }
@@ -28,6 +31,27 @@ type Records interface {
 // follows (skipped steps, transforms, which step is running) is worked out by
 // the engine, as a worker would. An unknown id is problem.NotFound.
 func (r *Reader) Get(ctx context.Context, tenant, id string) (*Execution, error) {
+	m, err := r.meta(ctx, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	return r.view(ctx, m)
+}
+
+// GetRun is Get for a certain run: a retry appends a run and keeps the ones
+// before. A run that is not there is problem.NotFound.
+func (r *Reader) GetRun(ctx context.Context, tenant, id string, run int) (*Execution, error) {
+	m, err := r.meta(ctx, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	if m, err = r.Records.Earlier(ctx, m, run); err != nil {
+		return nil, err
+	}
+	return r.view(ctx, m)
+}
+
+func (r *Reader) meta(ctx context.Context, tenant, id string) (*record.Meta, error) {
 	notFound := problem.New(problem.NotFound, "no execution has this id")
 	if _, err := record.CreatedAt(id); err != nil {
 		return nil, notFound
@@ -39,11 +63,7 @@ func (r *Reader) Get(ctx context.Context, tenant, id string) (*Execution, error)
 	if len(items) == 0 || record.Expired(items[0].Attrs, r.Now()) {
 		return nil, notFound
 	}
-	m, err := record.DecodeMeta(items[0])
-	if err != nil {
-		return nil, err
-	}
-	return r.view(ctx, m)
+	return record.DecodeMeta(items[0])
 }
 
 func (r *Reader) view(ctx context.Context, m *record.Meta) (*Execution, error) {

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/seed-926d1ba8/stepline/internal/problem"
 	"github.com/seed-926d1ba8/stepline/internal/record"
@@ -115,17 +114,6 @@ func retrySpan(m *record.Meta, doc *workflow.Document) int64 {
 	return doc.Timeout.Milliseconds()
 }
 
-// closedRun is the body of a RUN: how an earlier run ended.
-type closedRun struct {
-	Status    record.Status   `json:"status"`
-	Version   int             `json:"version"`
-	Started   int64           `json:"started,omitempty"`
-	Ended     int64           `json:"ended,omitempty"`
-	Error     *record.Error   `json:"error,omitempty"`
-	Output    json.RawMessage `json:"output,omitempty"`
-	Succeeded []string        `json:"ok,omitempty"` // steps that were called and succeeded
-}
-
 // closeRun makes the ended run readable without META, and gives what the new
 // run needs a longer life. Everything here may be done twice.
 func (r *Runner) closeRun(ctx context.Context, m *record.Meta, xp int64) error {
@@ -143,38 +131,14 @@ func (r *Runner) closeRun(ctx context.Context, m *record.Meta, xp int64) error {
 			return err
 		}
 	}
-	closed := closedRun{Status: m.Status, Version: m.Version, Started: m.Started, Ended: m.Ended, Error: m.Error}
-	for id, s := range recs {
-		if s.State == record.Done {
-			closed.Succeeded = append(closed.Succeeded, id)
-		}
-	}
-	slices.Sort(closed.Succeeded) // whoever closes the run writes the same
-	if len(m.Output) > 0 {
-		if closed.Output, err = r.unpack(ctx, m.PK, m.Output); err != nil {
-			return err
-		}
-	}
-	body, err := json.Marshal(closed)
-	if err != nil {
-		return err
-	}
-	ref, err := r.storeChunks(ctx, m.PK, xp, record.Pack(body))
-	if err != nil {
-		return err
-	}
-	_, err = r.write(ctx, table.Write{
-		Key: record.RunKey(m.PK, m.Run), Kind: table.Put, If: table.IfAbsent(),
-		Set: table.Attrs{"fv": table.Int(record.FV), "b": table.Bytes(ref), table.ExpiryAttr: table.Int(xp)},
-	}, "")
-	if _, there := table.Failed(err); err != nil && !there {
+	if err := r.putClosed(ctx, m, recs, xp); err != nil {
 		return err
 	}
 	return r.prolong(ctx, m, xp)
 }
 
-// prolong sets the fresh xp on the input, the run's STEPs and every chunk that
-// these name.
+// prolong sets the fresh xp on the input, the output, the run's STEPs and every
+// chunk that these name.
 func (r *Runner) prolong(ctx context.Context, m *record.Meta, xp int64) error {
 	each := func(it table.Item) error {
 		if c, chunked := record.Reference(it.Attrs["b"].Bytes()); chunked {
@@ -186,8 +150,15 @@ func (r *Runner) prolong(ctx context.Context, m *record.Meta, xp int64) error {
 		}
 		return r.live1(ctx, it.Key, xp)
 	}
+	var keys []table.Key
 	if m.InputItem != "" {
-		items, err := r.get(ctx, true, table.Key{PK: m.PK, SK: m.InputItem})
+		keys = append(keys, table.Key{PK: m.PK, SK: m.InputItem})
+	}
+	if m.OutputItem {
+		keys = append(keys, record.OutputKey(m.PK, m.Run))
+	}
+	if len(keys) > 0 {
+		items, err := r.get(ctx, true, keys...)
 		if err != nil {
 			return err
 		}
@@ -319,30 +290,4 @@ func (x *run) copyStep(it table.Item, step string) error {
 		return nil
 	}
 	return err
-}
-
-// generations says which steps had succeeded in an earlier run, and in which
-// last: called again now, they are called for another effect.
-func (r *Runner) generations(ctx context.Context, m *record.Meta) (map[string]int, error) {
-	last := map[string]int{}
-	for first := max(1, m.Run-table.MaxGet); first < m.Run; first++ {
-		items, err := r.get(ctx, true, record.RunKey(m.PK, first))
-		if err != nil {
-			return nil, err
-		}
-		for _, it := range items {
-			body, err := r.unpack(ctx, m.PK, it.Attrs["b"].Bytes())
-			if err != nil {
-				return nil, err
-			}
-			var c closedRun
-			if err := json.Unmarshal(body, &c); err != nil {
-				return nil, err
-			}
-			for _, step := range c.Succeeded {
-				last[step] = first
-			}
-		}
-	}
-	return last, nil
 }

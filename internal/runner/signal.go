@@ -68,7 +68,11 @@ func (r *Runner) Resume(ctx context.Context, tenant, id string, d Decision) erro
 			}
 			return s, nil
 		}
-		if !m.Pause && m.Status != record.Paused {
+		switch {
+		case m.Pause || m.Status == record.Paused:
+		case m.Status == record.Waiting && m.NextDue == 0 && m.LeaseUntil == 0:
+			return nil, nil // resumed, and nobody has looked yet
+		default:
 			return nil, problem.New(problem.Conflict, "the execution is not paused")
 		}
 		return s, nil
