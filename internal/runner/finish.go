@@ -39,7 +39,7 @@ func (x *run) finish(f *engine.Finish, last *record.Step) (again bool, err error
 	image, failed := table.Failed(err)
 	switch {
 	case err == nil:
-		x.r.ends.tell(x.pk)
+		x.r.ends.tell(x.pk, x.epoch, func() map[string]*record.Step { return x.outcomes(f.Status) })
 		return false, nil
 	case !failed:
 		return false, err
@@ -51,6 +51,29 @@ func (x *run) finish(f *engine.Finish, last *record.Step) (again bool, err error
 		return false, errNotMine
 	}
 	return true, x.see(image)
+}
+
+// keptOutcomes bounds the outcomes that are kept in memory after an end, in
+// bytes.
+const keptOutcomes = 64 << 10
+
+// outcomes are the records of a run that succeeded, nil of any other and of
+// large ones: only where every step has its outcome can none come late.
+func (x *run) outcomes(st record.Status) map[string]*record.Step {
+	if st != record.Succeeded {
+		return nil
+	}
+	recs, size := map[string]*record.Step{}, 0
+	for _, s := range x.doc.Steps {
+		if rec := x.machine.Record(s); rec != nil {
+			recs[s.ID] = rec
+			size += len(rec.Body.Output) + len(rec.Body.Response)
+		}
+	}
+	if size > keptOutcomes {
+		return nil
+	}
+	return recs
 }
 
 // stillMine reports whether a failed fence was only moved by a signal.

@@ -46,19 +46,46 @@ func (l *live) poke(pk string) {
 type ends struct {
 	mu      sync.Mutex
 	waiting map[string][]chan struct{}
-	recent  [256]string
+	recent  [256]end
 	next    int
 }
 
-func (e *ends) tell(pk string) {
+// end is an execution that has ended here. Of one that somebody waits for it
+// keeps the steps, since the waiter is about to ask for them.
+type end struct {
+	pk    string
+	epoch int64
+	steps map[string]*record.Step // nil: read them
+}
+
+// tell is given the steps, where they are known, for the case that somebody
+// waits.
+func (e *ends) tell(pk string, epoch int64, steps func() map[string]*record.Step) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.recent[e.next%len(e.recent)] = pk
+	ended := end{pk: pk, epoch: epoch}
+	if steps != nil && len(e.waiting[pk]) > 0 {
+		ended.steps = steps()
+	}
+	e.recent[e.next%len(e.recent)] = ended
 	e.next++
 	for _, ch := range e.waiting[pk] {
 		close(ch)
 	}
 	delete(e.waiting, pk)
+}
+
+// stepsOf are the steps of an execution that has just ended under this epoch,
+// nil where they must be read. The caller must not change them.
+func (e *ends) stepsOf(pk string, epoch int64) map[string]*record.Step {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range e.recent {
+		if r := &e.recent[i]; r.pk == pk && r.epoch == epoch {
+			return r.steps
+		}
+	}
+	return nil
 }
 
 // wait returns a channel that closes when the execution ends, and a function
@@ -67,8 +94,8 @@ func (e *ends) wait(pk string) (<-chan struct{}, func()) {
 	ch := make(chan struct{})
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, p := range e.recent {
-		if p == pk {
+	for i := range e.recent {
+		if e.recent[i].pk == pk {
 			close(ch)
 			return ch, func() {}
 		}
