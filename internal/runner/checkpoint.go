@@ -164,7 +164,7 @@ func (r *Runner) loadInput(ctx context.Context, m *record.Meta) ([]byte, error) 
 // be changed.
 func (r *Runner) Steps(ctx context.Context, m *record.Meta) (map[string]*record.Step, error) {
 	if m.Status == record.Succeeded {
-		if recs := r.ends.stepsOf(m.PK, m.Epoch); recs != nil {
+		if recs := r.ends.stepsOf(m); recs != nil {
 			return recs, nil
 		}
 	}

@@ -151,7 +151,7 @@ func (r *Runner) endCrashed(ctx context.Context, m *record.Meta) error {
 	}
 	if err == nil {
 		r.log.Error("execution ended as crashed", "execution", m.PK, "status", st)
-		r.ends.tell(m.PK, 0, nil)
+		r.ends.tell(end{pk: m.PK}, nil)
 	}
 	return err
 }

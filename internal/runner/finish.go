@@ -39,7 +39,7 @@ func (x *run) finish(f *engine.Finish, last *record.Step) (again bool, err error
 	image, failed := table.Failed(err)
 	switch {
 	case err == nil:
-		x.r.ends.tell(x.pk, x.epoch, func() map[string]*record.Step { return x.outcomes(f.Status) })
+		x.r.ends.tell(end{pk: x.pk, run: x.meta.Run, epoch: x.epoch}, func() map[string]*record.Step { return x.outcomes(f.Status) })
 		return false, nil
 	case !failed:
 		return false, err

@@ -54,16 +54,17 @@ type ends struct {
 // keeps the steps, since the waiter is about to ask for them.
 type end struct {
 	pk    string
+	run   int
 	epoch int64
 	steps map[string]*record.Step // nil: read them
 }
 
 // tell is given the steps, where they are known, for the case that somebody
 // waits.
-func (e *ends) tell(pk string, epoch int64, steps func() map[string]*record.Step) {
+func (e *ends) tell(ended end, steps func() map[string]*record.Step) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	ended := end{pk: pk, epoch: epoch}
+	pk := ended.pk
 	if steps != nil && len(e.waiting[pk]) > 0 {
 		ended.steps = steps()
 	}
@@ -75,13 +76,13 @@ func (e *ends) tell(pk string, epoch int64, steps func() map[string]*record.Step
 	delete(e.waiting, pk)
 }
 
-// stepsOf are the steps of an execution that has just ended under this epoch,
-// nil where they must be read. The caller must not change them.
-func (e *ends) stepsOf(pk string, epoch int64) map[string]*record.Step {
+// stepsOf are the steps of a run that has just ended, nil where they must be
+// read. The caller must not change them.
+func (e *ends) stepsOf(m *record.Meta) map[string]*record.Step {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i := range e.recent {
-		if r := &e.recent[i]; r.pk == pk && r.epoch == epoch {
+		if r := &e.recent[i]; r.pk == m.PK && r.epoch == m.Epoch && r.run == m.Run {
 			return r.steps
 		}
 	}
@@ -89,19 +90,17 @@ func (e *ends) stepsOf(pk string, epoch int64) map[string]*record.Step {
 }
 
 // wait returns a channel that closes when the execution ends, and a function
-// that gives up on it.
-func (e *ends) wait(pk string) (<-chan struct{}, func()) {
+// that gives up on it. late: it has ended a moment ago, unless it was retried
+// since.
+func (e *ends) wait(pk string) (ended <-chan struct{}, late bool, stop func()) {
 	ch := make(chan struct{})
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i := range e.recent {
-		if e.recent[i].pk == pk {
-			close(ch)
-			return ch, func() {}
-		}
+		late = late || e.recent[i].pk == pk
 	}
 	e.waiting[pk] = append(e.waiting[pk], ch)
-	return ch, func() { e.forget(pk, ch) }
+	return ch, late, func() { e.forget(pk, ch) }
 }
 
 func (e *ends) forget(pk string, ch chan struct{}) {
@@ -131,9 +130,13 @@ const (
 // first, and problem.NotFound when there is no such execution.
 func (r *Runner) Await(ctx context.Context, tenant, id string) error {
 	pk := record.PK(tenant, id)
-	ended, stop := r.ends.wait(pk)
+	ended, late, stop := r.ends.wait(pk)
 	defer stop()
-	for wait := awaitFirst; ; wait = min(2*wait, awaitMost) {
+	wait := awaitFirst
+	if late {
+		wait = 0
+	}
+	for ; ; wait = min(max(2*wait, awaitFirst), awaitMost) {
 		t := time.NewTimer(wait)
 		select {
 		case <-ended:
@@ -144,7 +147,7 @@ func (r *Runner) Await(ctx context.Context, tenant, id string) error {
 			return ctx.Err()
 		case <-t.C:
 		}
-		m, err := r.meta(ctx, pk, false)
+		m, err := r.meta(ctx, pk, wait == 0)
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return ctx.Err()

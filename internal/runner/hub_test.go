@@ -23,15 +23,7 @@ steps:
 `)
 		one, other := w.process("one"), w.process("other")
 		id := one.begins("two")
-		awaited := make(chan error, 1)
-		w.wg.Go(func() {
-			awaited <- one.ask(func(ctx context.Context, r *runner.Runner) error { return r.Await(ctx, tenant, id) })
-		})
-		w.pass(time.Millisecond)
-		one.take(w.message(id)).wait()
-		if err := <-awaited; err != nil {
-			t.Fatal(err)
-		}
+		endsAwaited(t, one, id)
 		kept, at := stepsBy(t, one, w.meta(id))
 		read, later := stepsBy(t, other, w.meta(id))
 		if at != 0 || later == 0 {
@@ -44,11 +36,35 @@ steps:
 			t.Fatal(err)
 		}
 		if _, took := stepsBy(t, one, w.meta(id)); took == 0 {
-			t.Error("the steps of the next run came from memory")
+			t.Error("the steps of the next run came from memory while it was open")
 		}
-		w.lambda()
-		w.ends(id, time.Minute)
+		endsAwaited(t, one, id)
+		earlier := *w.meta(id)
+		earlier.Run = 1
+		if again, took := stepsBy(t, one, &earlier); took == 0 || again != read {
+			t.Errorf("the steps of the earlier run, in %s:\n%s\nstored:\n%s", took, again, read)
+		}
 	})
+}
+
+// endsAwaited has a process work on an execution to its end and await that.
+func endsAwaited(t *testing.T, p *process, id string) {
+	t.Helper()
+	awaited := make(chan error, 1)
+	p.w.wg.Go(func() {
+		awaited <- p.ask(func(ctx context.Context, r *runner.Runner) error { return r.Await(ctx, tenant, id) })
+	})
+	p.w.pass(10 * time.Millisecond)
+	if len(awaited) > 0 {
+		t.Fatal("an execution that is open counts as ended")
+	}
+	p.take(p.w.message(id)).wait()
+	if err := <-awaited; err != nil {
+		t.Fatal(err)
+	}
+	if st := p.w.status(id); st != record.Succeeded {
+		t.Fatalf("the end was awaited, and the status is %s", st)
+	}
 }
 
 // stepsBy is what a process knows of a run's steps, and the time it took.
