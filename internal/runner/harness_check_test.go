@@ -117,3 +117,10 @@ func (w *world) peak(id string) int {
 	defer w.mu.Unlock()
 	return w.queue.peak[record.PK(tenant, id)]
 }
+
+// buried is how many messages of an execution went to the dead lane.
+func (w *world) buried(id string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.queue.buried[record.PK(tenant, id)]
+}

@@ -153,9 +153,13 @@ func (p *process) begin(ms []*message) *invocation {
 	if ds[0].Lane == queue.Dead {
 		handle = p.runner.DeadLetter
 	}
+	broken := ds[0].Lane != queue.Dead && time.Now().Before(w.brokenUntil)
 	w.wg.Go(func() {
 		defer cancel()
 		defer close(inv.done)
+		if broken {
+			return
+		}
 		inv.failed = handle(ctx, ds)
 		w.acknowledge(p, ds, inv.failed)
 	})
@@ -188,13 +192,14 @@ var errDied = errors.New("harness: the process died")
 func (p *process) ask(request func(context.Context, *runner.Runner) error) error {
 	done := make(chan error, 1)
 	p.w.wg.Go(func() {
+		defer close(done) // also when a check inside of the request ends the goroutine
 		ctx, cancel := context.WithTimeout(p.w.root, 29*time.Second)
 		defer cancel()
 		done <- request(ctx, p.runner)
 	})
 	select {
-	case err := <-done:
-		if p.dead() {
+	case err, answered := <-done:
+		if p.dead() || !answered {
 			return errDied
 		}
 		return err
@@ -284,6 +289,14 @@ func (w *world) dispatch(n int) {
 	}
 }
 
+// breaks keeps workers from starting for d: what they are handed fails. The
+// consumer of the dead lane is another program and works.
+func (w *world) breaks(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.brokenUntil = time.Now().Add(d)
+}
+
 // reap kills a process whose invocation has not returned in time.
 func (w *world) reap(inv *invocation, after time.Duration) {
 	t := time.NewTimer(after + time.Second)
@@ -315,7 +328,7 @@ func (w *world) visible() (batch []*message) {
 // nextVisible is how long it is until a message can be handed out. Callers
 // hold mu.
 func (w *world) nextVisible() time.Duration {
-	next := 24 * time.Hour
+	next := 24 * time.Hour // when there is none; a new one wakes the dispatcher
 	for _, m := range w.queue.all {
 		next = min(next, time.Until(m.visible))
 	}

@@ -17,9 +17,10 @@ type queueState struct {
 	all    []*message
 	serial int
 	peak   map[string]int // most live messages, by pk
+	buried map[string]int // messages that went to the dead lane, by pk
 }
 
-func newQueue() queueState { return queueState{peak: map[string]int{}} }
+func newQueue() queueState { return queueState{peak: map[string]int{}, buried: map[string]int{}} }
 
 // message is a stored message. It lives until it is acknowledged.
 type message struct {
@@ -114,6 +115,7 @@ func (w *world) receive(m *message) (d queue.Delivery, ok bool) {
 	wire := wiring[m.lane]
 	if wire.receives > 0 && m.receives >= wire.receives {
 		w.note("%-8s %s goes to the dead lane", "", m)
+		w.queue.buried[m.pk]++
 		m.lane, m.receives, m.receipt, m.visible = queue.Dead, 0, "", time.Now()
 		return d, false
 	}

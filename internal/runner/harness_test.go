@@ -39,17 +39,18 @@ type world struct {
 	end   chan struct{}   // closed when the test is over and what is left may return
 	wg    sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows; nobody sleeps while holding it
-	changed chan struct{}
-	table   tableState
-	queue   queueState
-	net     netState
-	traps   []*trap
-	effects int
-	procs   []*process
-	docs    map[string][]*workflow.Document
-	states  map[string][]moment
-	lines   []string // what happened, for a test that fails
+	mu          sync.Mutex // guards what follows; nobody sleeps while holding it
+	changed     chan struct{}
+	table       tableState
+	queue       queueState
+	net         netState
+	traps       []*trap
+	effects     int
+	procs       []*process
+	brokenUntil time.Time // no worker can start before
+	docs        map[string][]*workflow.Document
+	states      map[string][]moment
+	lines       []string // what happened, for a test that fails
 }
 
 const tenant = "default"

@@ -1,0 +1,136 @@
+package runner_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/retry"
+)
+
+// Ten messages, one kills the process → nine succeed, one ends `crashed`,
+// once; a healthy execution whose workers are killed every 5 s does not.
+func TestCase08PoisonedExecutionKillsOnlyItself(t *testing.T) {
+	t.Run("ten messages", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			w.document(oneStep)
+			w.document(strings.NewReplacer("one", "poisoned", "id: a", "id: bad", "steps.a", "steps.bad").Replace(oneStep))
+			w.answers("a", answer{after: time.Second})
+			w.answers("bad", answer{after: time.Second, then: func(c made) { w.pass(100 * time.Millisecond); c.by.kill() }})
+			api := w.process("api")
+			bad := api.begins("poisoned")
+			var good []string
+			for range 9 {
+				good = append(good, api.begins("one"))
+			}
+			w.lambda()
+			for _, id := range good {
+				w.succeeds(id, 3*time.Minute, `{"a":{"from":"a"}}`)
+				w.called(id, "a", 2) // all ten were in the hands of the process that died
+			}
+			m := w.ends(bad, 8*time.Minute)
+			if m.Status != record.Failed || m.Error.Category != string(retry.Crashed) {
+				t.Errorf("the poisoned one ends as %s (%v), want failed as crashed", m.Status, m.Error)
+			}
+			w.called(bad, "bad", 3)
+			w.silent(bad, 30*time.Minute)
+			if n := w.deadLetters(bad); n != 1 {
+				t.Errorf("%d dead letters, want one", n)
+			}
+			for _, id := range good {
+				w.silent(id, 0)
+				if w.deadLetters(id) > 0 {
+					t.Errorf("%s is a dead letter, too", id)
+				}
+			}
+		})
+	})
+	t.Run("killed every 5 s", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			const steps = 12
+			doc := "name: long\nsteps:\n"
+			for i := range steps {
+				doc += fmt.Sprintf("  - {id: s%d, type: http, request: {url: \"http://there/s\"}}\n", i)
+				w.answers(fmt.Sprintf("s%d", i), answer{after: 2 * time.Second})
+			}
+			w.document(doc)
+			lives := 0
+			dying := func(o *op, apply func() error) error {
+				lives++
+				w.wg.Go(func() { w.pass(5 * time.Second); o.p.kill() })
+				return apply()
+			}
+			w.when(nil, at("lease"), dying).often()
+			w.when(nil, at("takeover"), dying).often()
+			id := w.process("api").begins("long")
+			w.lambda()
+			w.cron()
+			w.succeeds(id, 2*time.Hour, ``)
+			for i := range steps {
+				if n := len(w.calls(id, fmt.Sprintf("s%d", i))); n < 1 || n > 2 {
+					t.Errorf("s%d was called %d times, want once or, where its worker was killed, twice", i, n)
+				}
+			}
+			if lives < 5 {
+				t.Errorf("only %d lives, this test needs workers that die", lives)
+			}
+			if n := w.deadLetters(id); n != 0 {
+				t.Errorf("%d dead letters, want none", n)
+			}
+		})
+	})
+}
+
+// A worker that cannot start for three hours, all messages through the DLQ →
+// every execution resumes.
+func TestCase09OutageOfThreeHours(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.document(oneStep)
+		w.document(asking)
+		w.document(`
+name: waits
+steps:
+  - {id: w, type: wait, duration: 14m}
+  - {id: a, type: http, request: {url: "http://there/a"}}
+output: {a: "{{ steps.a.output }}"}
+`)
+		w.answers("a", answer{after: 5 * time.Second})
+		api := w.process("api")
+		w.lambda()
+		w.cron()
+		waits, asks, held := api.begins("waits"), api.begins("asking"), api.begins("one")
+		w.until("one is held, one waits and one asks", time.Minute, func() bool {
+			return len(w.calls(held, "a")) == 1 && w.status(waits) == record.Waiting && w.status(asks) == record.Waiting
+		})
+		w.calls(held, "a")[0].by.kill()
+		w.breaks(3 * time.Hour)
+		outage := w.since() + 3*time.Hour
+		fresh := api.begins("one")
+		w.accepted("the callback", api.callback(asks, "word", `"yes"`))
+
+		back := map[string]string{waits: `{"a":{"from":"a"}}`, asks: `{"word":"yes"}`, held: `{"a":{"from":"a"}}`, fresh: `{"a":{"from":"a"}}`}
+		w.pass(outage - w.since())
+		for id := range back {
+			if st := w.status(id); st.Terminal() {
+				t.Errorf("%s is %s although no worker could start", id, st)
+			}
+			if w.buried(id) == 0 {
+				t.Errorf("no message of %s has gone to the dead lane", id)
+			}
+		}
+		for id, output := range back {
+			w.succeeds(id, time.Hour+5*time.Minute, output)
+			if n := w.peak(id); n > 4 {
+				t.Errorf("%s had %d messages at a time, want at most 4", id, n)
+			}
+			if w.deadLetters(id) > 0 {
+				t.Errorf("%s was a dead letter; the outage was not its fault", id)
+			}
+		}
+		w.called(fresh, "a", 1)
+		w.called(waits, "a", 1)
+		w.called(held, "a", 2)
+	})
+}
