@@ -284,8 +284,9 @@ func (w *world) dispatch(n int) {
 		}
 		n++
 		p := w.process("l" + strconv.Itoa(n))
+		limit := wiring[batch[0].lane].timeout
 		inv := p.take(batch...)
-		w.wg.Go(func() { w.reap(inv, wiring[batch[0].lane].timeout) })
+		w.wg.Go(func() { w.reap(inv, limit) })
 	}
 }
 
