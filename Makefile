@@ -14,7 +14,7 @@ ARGS  ?=
 
 # Of the functions: arm64 or x86_64, as template.yaml's Architecture.
 ARCH   ?= arm64
-GOARCH := $(ARCH:x86_64=amd64)
+LAMBDA_GOARCH := $(ARCH:x86_64=amd64)
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test lint check sim planted proof bench
@@ -58,4 +58,4 @@ bench: ## measure, beside what the machine can do at most (JSON=file for a copy)
 build-SoloFunction: binary = worker
 build-%Function: binary = $(shell echo $* | tr A-Z a-z)
 build-%Function:
-	@CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH) $(GO) build -trimpath -tags lambda.norpc -ldflags "-s -w" -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(binary)
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_GOARCH) $(GO) build -trimpath -tags lambda.norpc -ldflags "-s -w" -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(binary)
