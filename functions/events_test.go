@@ -42,7 +42,7 @@ func embedded(t *testing.T, n *notes) *app.Services {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	m, err := local.Open(local.Config{Data: t.TempDir(), PublicURL: publicURL}.WithDefaults(), w, time.Now, log)
+	m, err := local.Open(local.Config{Data: t.TempDir(), PublicURL: publicURL}.WithDefaults(), w, time.Now, func(string) string { return "" }, log)
 	if err != nil {
 		t.Fatal(err)
 	}

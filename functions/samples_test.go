@@ -168,12 +168,12 @@ var (
 
 // learn takes what a first answer says about this run.
 func (s *story) learn(name string, answer []byte) error {
-	switch {
-	case name == "execute/start":
+	switch name {
+	case "execute/start":
 		if s.execution = executionID.FindString(string(answer)); s.execution == "" {
 			return fmt.Errorf("the start answered no execution: %s", answer)
 		}
-	case name == "status/get":
+	case "status/get":
 		m := callback.FindSubmatch(answer)
 		if m == nil {
 			return fmt.Errorf("the execution shows no callback address: %s", answer)

@@ -19,7 +19,9 @@ type Config struct {
 	// Table is the name of the table (STEPLINE_TABLE).
 	Table string
 	// Queues are the addresses of the lanes that are sent to
-	// (STEPLINE_QUEUE_HIGH, _NORMAL, _LOW, _SOLO). Dead is sent to by SQS only.
+	// (STEPLINE_QUEUE_HIGH, _NORMAL, _LOW, _SOLO), and in the function that is
+	// fed from it that of the dead-letter queue (STEPLINE_QUEUE_DEAD), which SQS
+	// alone sends to.
 	Queues map[queue.Lane]string
 	// Keys authenticate callback addresses (STEPLINE_CALLBACK_KEYS): one, or
 	// two during a rotation, separated by a comma; the first signs, all verify.
@@ -43,9 +45,11 @@ const minKey = 32
 var lanes = []struct {
 	variable string
 	lane     queue.Lane
+	optional bool
 }{
-	{"STEPLINE_QUEUE_HIGH", queue.High}, {"STEPLINE_QUEUE_NORMAL", queue.Normal},
-	{"STEPLINE_QUEUE_LOW", queue.Low}, {"STEPLINE_QUEUE_SOLO", queue.Solo},
+	{"STEPLINE_QUEUE_HIGH", queue.High, false}, {"STEPLINE_QUEUE_NORMAL", queue.Normal, false},
+	{"STEPLINE_QUEUE_LOW", queue.Low, false}, {"STEPLINE_QUEUE_SOLO", queue.Solo, false},
+	{"STEPLINE_QUEUE_DEAD", queue.Dead, true},
 }
 
 // FromEnv reads the configuration. An empty variable counts as unset. The
@@ -62,10 +66,13 @@ func FromEnv(getenv func(string) string) (c Config, err error) {
 		return c, missing("AWS_REGION", "a region such as eu-central-1")
 	}
 	for _, l := range lanes {
-		if c.Queues[l.lane], err = address(getenv, l.variable); err != nil {
+		at, err := address(getenv, l.variable)
+		switch {
+		case err != nil:
 			return c, err
-		}
-		if c.Queues[l.lane] == "" {
+		case at != "":
+			c.Queues[l.lane] = at
+		case !l.optional:
 			return c, missing(l.variable, "the address of a queue")
 		}
 	}

@@ -1,0 +1,22 @@
+// Command worker is the Lambda function that works on executions; template.yaml deploys it
+// twice, for the shared lanes and for solo.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/seed-926d1ba8/stepline/internal/app/aws"
+	"github.com/seed-926d1ba8/stepline/internal/invocation"
+)
+
+func main() {
+	cloud, log, err := aws.Start(context.Background(), os.Getenv, os.Stderr, time.Now)
+	if err != nil {
+		os.Exit(1)
+	}
+	lambda.Start(invocation.Messages(cloud.Runner.Handle, cloud.Lanes(), log))
+}

@@ -1,0 +1,43 @@
+package aws
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/invocation"
+	"github.com/seed-926d1ba8/stepline/internal/telemetry"
+)
+
+// patience is how long a starting function waits for what the table is like.
+const patience = 2 * time.Second
+
+// Start is how every function begins: configuration, services, a look at the
+// table. The logger writes to out and names the invocation in each line. What
+// keeps the function from working is one line of it, and the error.
+func Start(ctx context.Context, getenv func(string) string, out io.Writer, now func() time.Time) (*Cloud, *slog.Logger, error) {
+	c, err := FromEnv(getenv)
+	log := invocation.Logger(telemetry.NewLogger(out, c.LogLevel))
+	if err != nil {
+		return nil, log, refuse(ctx, log, err)
+	}
+	cloud, err := Open(ctx, c, now, log)
+	if err != nil {
+		return nil, log, refuse(ctx, log, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := cloud.Check(ctx); err != nil {
+		return nil, log, refuse(ctx, log, err)
+	}
+	return cloud, log, nil
+}
+
+func refuse(ctx context.Context, log *slog.Logger, err error) error {
+	log.ErrorContext(ctx, "the function does not start", slog.Any("error", err))
+	return err
+}
+
+// Lanes are the queues that may feed a function, by name.
+func (c *Cloud) Lanes() invocation.Lanes { return invocation.LanesOf(c.config.Queues) }

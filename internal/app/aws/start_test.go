@@ -1,0 +1,80 @@
+package aws
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// environment is a whole one, with the DynamoDB at this address.
+func environment(dynamo string, edit map[string]string) func(string) string {
+	vars := map[string]string{
+		"AWS_REGION": "eu-central-1", "STEPLINE_TABLE": "t", "AWS_ENDPOINT_URL_DYNAMODB": dynamo,
+		"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
+		"STEPLINE_QUEUE_HIGH": "http://127.0.0.1:9/1/high", "STEPLINE_QUEUE_NORMAL": "http://127.0.0.1:9/1/normal",
+		"STEPLINE_QUEUE_LOW": "http://127.0.0.1:9/1/low", "STEPLINE_QUEUE_SOLO": "http://127.0.0.1:9/1/solo",
+		"STEPLINE_CALLBACK_KEYS": strings.Repeat("k", 32),
+	}
+	for name, v := range edit {
+		vars[name] = v
+	}
+	return func(name string) string { return vars[name] }
+}
+
+// dynamo answers every call with one description.
+func dynamo(t *testing.T, status int, body string) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func TestStartRefusesInOneLine(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "local")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "local")
+	const noIndex = `{"Table":{"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}],
+		"AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"},{"AttributeName":"sk","AttributeType":"S"}]}}`
+	forbidden := dynamo(t, http.StatusBadRequest, `{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"not authorized"}`)
+	for name, c := range map[string]struct {
+		getenv func(string) string
+		want   string // "": it starts
+	}{
+		"variable missing": {environment(forbidden, map[string]string{"STEPLINE_TABLE": ""}), "STEPLINE_TABLE is not set"},
+		"index missing":    {environment(dynamo(t, http.StatusOK, noIndex), nil), `index \"hist\"`},
+		"table missing":    {environment(dynamo(t, http.StatusBadRequest, `{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException","message":"no"}`), nil), "there is no table"},
+		"may not ask":      {environment(forbidden, nil), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			cloud, _, err := Start(t.Context(), c.getenv, &log, time.Now)
+			if (err == nil) != (c.want == "") || (cloud == nil) != (c.want != "") {
+				t.Fatalf("got %v, %v", cloud, err)
+			}
+			if c.want != "" && (strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), c.want)) {
+				t.Errorf("got %s, want one line with %s", log.String(), c.want)
+			}
+		})
+	}
+}
+
+func TestLanesOfAFunction(t *testing.T) {
+	t.Parallel()
+	c, err := FromEnv(environment("", map[string]string{"STEPLINE_QUEUE_DEAD": "http://127.0.0.1:9/1/dead"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lanes := (&Cloud{config: c}).Lanes()
+	if lanes["dead"] != "dead" || lanes["solo"] != "solo" || len(lanes) != 5 {
+		t.Errorf("got %v", lanes)
+	}
+	if _, err := FromEnv(environment("", map[string]string{"STEPLINE_QUEUE_DEAD": "dead"})); err == nil || !strings.Contains(err.Error(), "STEPLINE_QUEUE_DEAD") {
+		t.Errorf("got %v, want an error that names the variable", err)
+	}
+}
