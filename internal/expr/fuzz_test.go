@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -41,13 +42,23 @@ func FuzzTemplate(f *testing.F) {
 	})
 }
 
-// What decodes, encodes, and decodes to the same.
+// What decodes, encodes, and decodes to the same. The short way decodes to what
+// the long way does.
 func FuzzDecode(f *testing.F) {
-	for _, s := range []string{`{"a":[1,2.5,"x",null,true]}`, `1e400`, `"\u2028\ud800"`, `[[[[]]]]`, `{"a":1,"a":2}`, `9223372036854775808`, `-0`} {
+	for _, s := range []string{
+		`{"a":[1,2.5,"x",null,true]}`, `1e400`, `"\u2028\ud800"`, `[[[[]]]]`, `{"a":1,"a":2}`, `9223372036854775808`, `-0`,
+		"", " ", "\t[ ]\n", `{}`, `{ "a" : false , "b" : [ ] }`, `"é\n"`, "\"\xff\"", "\"\n\"", `"\`, `"\"`, `"\"`, `nul`, `[1,]`, `{"a"}`, `{"a":}`, `{,}`,
+		`01`, `1.`, `+1`, `.5`, `1e`, `-`, `1 2`, `[1 2]`, `1.0`, `1e3`, `1e17`, `1e19`, `0.1`, `"a" "b"`, "\x00", `{"a":1}}`, `"\ud83d\ude00"`,
+		strings.Repeat("[", 200) + strings.Repeat("]", 200), strings.Repeat("[", 201) + strings.Repeat("]", 201), strings.Repeat("[", 202) + strings.Repeat("]", 202),
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		v, err := Decode(data)
+		long, longErr := decodeAny(data)
+		if (err == nil) != (longErr == nil) || !reflect.DeepEqual(v, long) {
+			t.Fatalf("%q: %#v (%v), the long way %#v (%v)", data, v, err, long, longErr)
+		}
 		if err != nil {
 			return
 		}

@@ -1,11 +1,9 @@
 package expr
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"reflect"
 	"strconv"
@@ -25,22 +23,6 @@ const (
 )
 
 var errNesting = &Error{Message: fmt.Sprintf("values may nest %d deep at most", maxNesting)}
-
-// Decode reads JSON into nil, bool, int, float64, string, []any and
-// map[string]any. Whole numbers that int or float64 hold exactly become int, all others float64, as in
-// JavaScript. Of a repeated key the last counts. Nesting is bounded.
-func Decode(data []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is more after the JSON value")
-	}
-	return normal(v, 0)
-}
 
 // normal makes a value of the few kinds that expressions and JSON share. It
 // changes lists and objects of Decode's own in place.
@@ -102,8 +84,8 @@ func number(n json.Number) (any, error) {
 	if err != nil {
 		return nil, errors.New("a number is too large")
 	}
-	if f == math.Trunc(f) && math.Abs(f) < 1<<53 {
-		return int(f), nil // 1.0 and 1e3 are whole numbers too
+	if f == math.Trunc(f) && math.Abs(f) < 1<<63 {
+		return int(f), nil // 1.0, 1e3 and 1e17 are whole numbers too
 	}
 	return f, nil
 }
