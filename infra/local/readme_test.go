@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"flag"
 	"os"
 	"os/exec"
 	"regexp"
@@ -9,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/seed-926d1ba8/stepline/internal/api"
+	"github.com/seed-926d1ba8/stepline/internal/app/local"
 	"github.com/seed-926d1ba8/stepline/internal/workflow"
 )
 
@@ -113,6 +116,63 @@ func TestReadmeNamesEveryCall(t *testing.T) {
 		last := r.Pattern[strings.LastIndex(r.Pattern, "/"):]
 		if !strings.Contains(section, r.Method+" ") || !strings.Contains(section, last) {
 			t.Errorf("README.md does not name %s %s", r.Method, r.Pattern)
+		}
+	}
+}
+
+// TestReadmeNamesEveryFolder: a newcomer finds each package in the table.
+func TestReadmeNamesEveryFolder(t *testing.T) {
+	t.Parallel()
+	_, table, _ := strings.Cut(readme(t), "| folder |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for _, above := range []string{"internal", "infra"} {
+		entries, err := os.ReadDir("../../" + above)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.IsDir() && !regexp.MustCompile("`("+above+"/)?"+e.Name()+"`").MatchString(table) {
+				t.Errorf("README.md's table of folders lacks %s/%s", above, e.Name())
+			}
+		}
+	}
+}
+
+// TestReadmeNamesEveryTarget compares the page with what `make help` shows.
+func TestReadmeNamesEveryTarget(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets := regexp.MustCompile(`(?m)^([a-z-]+):.*## `).FindAllStringSubmatch(string(makefile), -1)
+	if len(targets) < 8 {
+		t.Fatalf("only %d targets were found", len(targets))
+	}
+	page := readme(t)
+	for _, m := range targets {
+		if !regexp.MustCompile(`\bmake ` + m[1] + `\b`).MatchString(page) {
+			t.Errorf("README.md does not name make %s", m[1])
+		}
+	}
+}
+
+// TestReadmeNamesEveryFlag compares the page with what -help shows.
+func TestReadmeNamesEveryFlag(t *testing.T) {
+	t.Parallel()
+	var help strings.Builder
+	_, err := local.FromFlags([]string{"-help"}, func(string) string { return "" }, &help)
+	if !errors.Is(err, flag.ErrHelp) {
+		t.Fatal(err)
+	}
+	page := readme(t)
+	names := regexp.MustCompile(`(?m)^  (-[a-z-]+)|(STEPLINE_[A-Z_]+)`).FindAllStringSubmatch(help.String(), -1)
+	if len(names) < 8 {
+		t.Fatalf("only %d flags were found in\n%s", len(names), help.String())
+	}
+	for _, m := range names {
+		if name := m[1] + m[2]; !strings.Contains(page, "| `"+name+"` |") {
+			t.Errorf("README.md's table of flags lacks %s", name)
 		}
 	}
 }
