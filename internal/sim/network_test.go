@@ -143,9 +143,11 @@ func (c *call) arrive(sent step.Call, thawed bool) *flight {
 	if l := c.inv.leases[x.pk]; l != nil {
 		f.run = l.run
 	}
-	if !thawed {
-		w.checkCall(f, generation)
+	if thawed {
+		x.keys[runStep(f.run, stepID)] = generation // called all the same
+		return f
 	}
+	w.checkCall(f, generation)
 	return f
 }
 
