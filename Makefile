@@ -17,7 +17,7 @@ ARCH   ?= arm64
 LAMBDA_GOARCH := $(ARCH:x86_64=amd64)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint check sim planted proof bench
+.PHONY: help run build test test-aws lint check sim planted proof bench
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: ## run all tests, with the race detector where a C compiler exists (ARGS f
 	@test -n "$(RACE)" || echo "no C compiler ($$($(GO) env CC)) here: the tests run without the race detector"
 	@command -v strace >/dev/null || echo "no strace here: the proof that an answer waits for the disk is left out"
 	@CGO_ENABLED=$(CGO) $(GO) test $(RACE) $(ARGS) ./...
+
+test-aws: ## test on DynamoDB Local and ElasticMQ, which it downloads and starts (Java, npm, Maven)
+	@$(GO) run ./infra/standin $(GO) test -tags aws -count=1 ./internal/table/dynamodb ./internal/queue/sqs
 
 lint: ## check format, vet and lint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }

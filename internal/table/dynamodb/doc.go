@@ -23,6 +23,7 @@
 //
 // A lone Check is a strong read. A failed transaction names the old images of
 // failed conditions only; the units of the others are read where somebody
-// counts. Tokens longer than DynamoDB's 36 characters are hashed. Entries of
-// the due index with one time come in no particular order.
+// counts. DynamoDB keeps one set of tokens for all tables of an account, of 36
+// characters at most: they travel hashed together with the table's name.
+// Entries of the due index with one time come in no particular order.
 package dynamodb

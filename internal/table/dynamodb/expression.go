@@ -47,13 +47,53 @@ var comparisons = map[table.Op]string{
 	table.Eq: " = ", table.Lt: " < ", table.Le: " <= ", table.Gt: " > ", table.Ge: " >= ",
 }
 
+// clause is a part of a condition. DynamoDB refuses parentheses that are not
+// needed: an OR takes them inside an AND, an AND never.
+type clause struct {
+	text string
+	or   bool
+}
+
+func and(parts []clause) clause {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	texts := make([]string, len(parts))
+	for i, p := range parts {
+		if texts[i] = p.text; p.or {
+			texts[i] = "(" + p.text + ")"
+		}
+	}
+	return clause{text: strings.Join(texts, " AND ")}
+}
+
+func or(parts ...clause) clause {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	texts := make([]string, len(parts))
+	for i, p := range parts {
+		texts[i] = p.text
+	}
+	return clause{text: strings.Join(texts, " OR "), or: true}
+}
+
 // condition is the write's condition, nil for one that always holds. What is
 // added to must be a number and stay one of 64 bits, which Apply demands and
 // DynamoDB would not.
 func (e *expression) condition(w table.Write) *string {
-	var parts []string
-	if alternatives := e.alternatives(w.If); alternatives != "" {
-		parts = append(parts, alternatives)
+	var parts []clause
+	always := slices.ContainsFunc(w.If, func(all []table.Test) bool { return len(all) == 0 })
+	if !always {
+		alternatives := make([]clause, len(w.If))
+		for i, all := range w.If {
+			tests := make([]clause, len(all))
+			for j, t := range all {
+				tests[j] = e.test(t)
+			}
+			alternatives[i] = and(tests)
+		}
+		parts = append(parts, or(alternatives...))
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Add)) {
 		parts = append(parts, e.addable(name, w.Add[name]))
@@ -61,54 +101,37 @@ func (e *expression) condition(w table.Write) *string {
 	if len(parts) == 0 {
 		return nil
 	}
-	return aws.String(strings.Join(parts, " AND "))
+	return aws.String(and(parts).text)
 }
 
-func (e *expression) addable(name string, n int64) string {
-	limit, op := int64(math.MaxInt64), " <= "
-	if n >= 0 {
-		limit -= n
-	} else {
-		limit, op = math.MinInt64-n, " >= "
-	}
+func (e *expression) addable(name string, n int64) clause {
 	p := e.name(name)
-	return "(attribute_not_exists(" + p + ") OR " + p + op + e.value(table.Int(limit)) + ")"
+	absent := clause{text: "attribute_not_exists(" + p + ")"}
+	if n < 0 {
+		return or(absent, clause{text: p + " >= " + e.value(table.Int(math.MinInt64-n))})
+	}
+	return or(absent, clause{text: p + " <= " + e.value(table.Int(math.MaxInt64-n))})
 }
 
-// alternatives is "" when one of them holds for every item.
-func (e *expression) alternatives(c table.Cond) string {
-	if slices.ContainsFunc(c, func(all []table.Test) bool { return len(all) == 0 }) {
-		return ""
-	}
-	ors := make([]string, len(c))
-	for i, all := range c {
-		ands := make([]string, len(all))
-		for j, t := range all {
-			ands[j] = e.test(t)
-		}
-		ors[i] = "(" + strings.Join(ands, " AND ") + ")"
-	}
-	return "(" + strings.Join(ors, " OR ") + ")"
-}
-
-func (e *expression) test(t table.Test) string {
+func (e *expression) test(t table.Test) clause {
 	p := e.name(t.Attr)
+	absent := clause{text: "attribute_not_exists(" + p + ")"}
 	switch t.Op {
 	case table.Absent:
-		return "attribute_not_exists(" + p + ")"
+		return absent
 	case table.Present:
-		return "attribute_exists(" + p + ")"
+		return clause{text: "attribute_exists(" + p + ")"}
 	case table.Ne:
-		return "(attribute_not_exists(" + p + ") OR " + p + " <> " + e.value(t.Value) + ")"
+		return or(absent, clause{text: p + " <> " + e.value(t.Value)})
 	}
-	return p + comparisons[t.Op] + e.value(t.Value)
+	return clause{text: p + comparisons[t.Op] + e.value(t.Value)}
 }
 
 // update is the update expression, nil for a write that changes nothing: it
 // still creates an absent item.
 func (e *expression) update(w table.Write) *string {
 	var clauses []string
-	clause := func(verb string, parts []string) {
+	list := func(verb string, parts []string) {
 		if len(parts) > 0 {
 			clauses = append(clauses, verb+strings.Join(parts, ", "))
 		}
@@ -123,9 +146,9 @@ func (e *expression) update(w table.Write) *string {
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(w.Remove))) {
 		remove = append(remove, e.name(name))
 	}
-	clause("SET ", set)
-	clause("ADD ", add)
-	clause("REMOVE ", remove)
+	list("SET ", set)
+	list("ADD ", add)
+	list("REMOVE ", remove)
 	if len(clauses) == 0 {
 		return nil
 	}

@@ -21,7 +21,7 @@ func (t *Table) Transact(ctx context.Context, token string, ws []table.Write) er
 	}
 	in := &dynamodb.TransactWriteItemsInput{ReturnConsumedCapacity: types.ReturnConsumedCapacityIndexes}
 	if token != "" { // the SDK makes one up for the tries of this one call
-		in.ClientRequestToken = aws.String(clientToken(token))
+		in.ClientRequestToken = aws.String(t.clientToken(token))
 	}
 	for _, w := range ws {
 		in.TransactItems = append(in.TransactItems, t.transactItem(w))
@@ -45,8 +45,10 @@ func (t *Table) Transact(ctx context.Context, token string, ws []table.Write) er
 // tokenSize is the longest token DynamoDB takes.
 const tokenSize = 36
 
-func clientToken(token string) string {
-	sum := sha256.Sum256([]byte(token))
+// clientToken is a token as DynamoDB takes it. There all tables of an account
+// share their tokens, so the table's name is in it.
+func (t *Table) clientToken(token string) string {
+	sum := sha256.Sum256([]byte(t.name + "\x00" + token))
 	return base64.RawURLEncoding.EncodeToString(sum[:])[:tokenSize]
 }
 

