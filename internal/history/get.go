@@ -56,7 +56,7 @@ func (r *Reader) meta(ctx context.Context, tenant, id string) (*record.Meta, err
 	if _, err := record.CreatedAt(id); err != nil {
 		return nil, notFound
 	}
-	items, err := r.Table.Get(ctx, []table.Key{record.MetaKey(tenant, id)}, true)
+	items, err := r.store().Get(ctx, []table.Key{record.MetaKey(tenant, id)}, true)
 	if err != nil {
 		return nil, err
 	}

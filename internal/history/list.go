@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/problem"
@@ -130,7 +131,7 @@ func (r *Reader) entries(ctx context.Context, tenant string, f Filter) (*entries
 		return nil, err
 	}
 	first, last := f.bounds()
-	e := &entries{table: r.Table, workflow: f.Workflow}
+	e := &entries{table: r.store(), workflow: f.Workflow}
 	if f.Cursor != "" {
 		if e.last, err = decodeCursor(f, f.Cursor); err != nil {
 			return nil, badCursor(err)
@@ -173,29 +174,39 @@ func badCursor(err error) error {
 }
 
 // metas reads the METAs of at most MaxGet ids; absent and expired ones are
-// missing from the answer.
+// missing from the answer. What a weak read does not show is read strongly: an
+// execution may be younger than the replica that was asked.
 func (r *Reader) metas(ctx context.Context, tenant string, ids []string, strong bool) (map[string]*record.Meta, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	keys := make([]table.Key, len(ids))
-	for i, id := range ids {
-		keys[i] = record.MetaKey(tenant, id)
-	}
-	items, err := r.Table.Get(ctx, keys, strong)
-	if err != nil {
-		return nil, fmt.Errorf("history: read executions: %w", err)
-	}
-	found := make(map[string]*record.Meta, len(items))
-	for _, it := range items {
-		if record.Expired(it.Attrs, r.Now()) {
-			continue
+	found := make(map[string]*record.Meta, len(ids))
+	for {
+		var keys []table.Key
+		for _, id := range ids {
+			if _, there := found[id]; !there {
+				keys = append(keys, record.MetaKey(tenant, id))
+			}
 		}
-		m, err := record.DecodeMeta(it)
+		if len(keys) == 0 {
+			break
+		}
+		items, err := r.store().Get(ctx, keys, strong)
 		if err != nil {
-			return nil, fmt.Errorf("history: execution %s: %w", it.PK, err)
+			return nil, fmt.Errorf("history: read executions: %w", err)
 		}
-		found[m.ID] = m
+		for _, it := range items {
+			_, id, _ := record.SplitPK(it.PK)
+			if record.Expired(it.Attrs, r.Now()) {
+				found[id] = nil
+				continue
+			}
+			if found[id], err = record.DecodeMeta(it); err != nil {
+				return nil, fmt.Errorf("history: execution %s: %w", it.PK, err)
+			}
+		}
+		if strong {
+			break
+		}
+		strong = true
 	}
+	maps.DeleteFunc(found, func(_ string, m *record.Meta) bool { return m == nil })
 	return found, nil
 }

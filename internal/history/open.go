@@ -48,7 +48,7 @@ type openSearch struct {
 // among looks at the executions that a query finds, as far as whole batches go.
 func (s *openSearch) among(ctx context.Context, q table.Query) (open bool, err error) {
 	for {
-		page, err := s.r.Table.Query(ctx, q)
+		page, err := s.r.store().Query(ctx, q)
 		if err != nil {
 			return false, fmt.Errorf("history: look for open executions: %w", err)
 		}

@@ -28,6 +28,9 @@ type Reader struct {
 	shards shardCache
 }
 
+// store is the table, with patience.
+func (r *Reader) store() table.Table { return table.Patient(r.Table) }
+
 // shardsFor is how long a tenant's number of shards is kept. It only grows, and
 // a new shard is not written to before every reader knows it.
 const shardsFor = time.Minute
@@ -50,7 +53,7 @@ func (r *Reader) shardsOf(ctx context.Context, tenant string) (int, error) {
 	if ok && r.Now().Before(c.until) {
 		return c.n, nil
 	}
-	items, err := r.Table.Get(ctx, []table.Key{{PK: record.TenantsPK, SK: tenant}}, true)
+	items, err := r.store().Get(ctx, []table.Key{{PK: record.TenantsPK, SK: tenant}}, true)
 	if err != nil {
 		return 0, fmt.Errorf("history: read tenant: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/sqlitefile"
 	"github.com/seed-926d1ba8/stepline/internal/table"
 	"github.com/seed-926d1ba8/stepline/internal/table/sqlite"
+	"github.com/seed-926d1ba8/stepline/internal/table/tabletest"
 	"github.com/seed-926d1ba8/stepline/internal/workflow"
 )
 
@@ -28,7 +29,24 @@ type bundle struct {
 	*registry.Registry
 }
 
-func newBundle(t *testing.T) *bundle {
+// onEveryTable runs a test on a table that does as it should, and on ones that
+// do all that the port allows.
+func onEveryTable(t *testing.T, test func(t *testing.T, b *bundle)) {
+	t.Helper()
+	for seed := range uint64(4) {
+		name := "plain"
+		if seed > 0 {
+			name = fmt.Sprint("adversary ", seed)
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newBundle(t, seed))
+		})
+	}
+}
+
+// newBundle is a registry behind the adversary of a seed, 0 for none.
+func newBundle(t *testing.T, seed uint64) *bundle {
 	t.Helper()
 	file, err := sqlitefile.Open(t.TempDir(), sqlitefile.Options{})
 	if err != nil {
@@ -40,6 +58,9 @@ func newBundle(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	b := &bundle{t: t, table: &faulty{Table: inner}, clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}}
+	if seed > 0 {
+		b.table.Table = tabletest.Adversary(inner, seed, tabletest.WithClock(b.clock.now))
+	}
 	b.Registry = b.another()
 	return b
 }
@@ -117,6 +138,7 @@ type faulty struct {
 	// failAt is the write (from 1) that fails with fail; after: applied first.
 	failAt atomic.Int64
 	after  atomic.Bool
+	ever   atomic.Bool // and every later one
 	fail   error
 	// onGet and afterGet are called before and after each Get.
 	onGet, afterGet atomic.Pointer[func()]
@@ -151,7 +173,7 @@ func (f *faulty) Transact(ctx context.Context, token string, ws []table.Write) e
 }
 
 func (f *faulty) disturb(apply func() error) error {
-	if f.writes.Add(1) != f.failAt.Load() {
+	if n, at := f.writes.Add(1), f.failAt.Load(); n != at && (n < at || !f.ever.Load()) {
 		return apply()
 	}
 	if f.after.Load() {
@@ -166,5 +188,12 @@ func (f *faulty) disturb(apply func() error) error {
 func (f *faulty) failNext(n int64, err error, after bool) {
 	f.fail = err
 	f.after.Store(after)
+	f.ever.Store(false)
 	f.failAt.Store(f.writes.Load() + n)
+}
+
+// failFrom makes the n-th write from now fail, and all after it.
+func (f *faulty) failFrom(n int64, err error) {
+	f.failNext(n, err, false)
+	f.ever.Store(true)
 }

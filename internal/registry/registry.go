@@ -56,7 +56,7 @@ func New(c Config) (*Registry, error) {
 		return nil, errors.New("registry: Table, Now and Open must be set")
 	}
 	return &Registry{
-		table: c.Table, now: c.Now, open: c.Open,
+		table: table.Patient(c.Table), now: c.Now, open: c.Open,
 		docs:    newLRU[docKey, *workflow.Document](maxDocuments),
 		live:    newLRU[nameKey, liveEntry](maxLive),
 		putting: make(chan struct{}, 1),
