@@ -84,7 +84,7 @@ func register(ctx context.Context, m *local.Machine) ([]string, error) {
 func (d *demo) show(ctx context.Context, m *local.Machine, id string, out io.Writer) {
 	wait, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := m.Runner.Await(wait, api.DefaultTenant, id)
+	_, err := m.Runner.Await(wait, api.DefaultTenant, id)
 	if ctx.Err() != nil {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/history"
+	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/registry"
 	"github.com/seed-926d1ba8/stepline/internal/runner"
 	"github.com/seed-926d1ba8/stepline/internal/workflow"
@@ -24,13 +25,15 @@ type Engine interface {
 	Resume(ctx context.Context, tenant, id string, d runner.Decision) error
 	Retry(ctx context.Context, tenant, id string, r runner.RetryRequest) error
 	Callback(ctx context.Context, token string, body json.RawMessage) error
-	// Await returns nil once the execution has ended, else the context's error.
-	Await(ctx context.Context, tenant, id string) error
+	// Await returns once the execution has ended, with its end where that is
+	// known without reading, or with an error.
+	Await(ctx context.Context, tenant, id string) (*runner.Ended, error)
 }
 
 // Reads shows executions.
 type Reads interface {
 	Get(ctx context.Context, tenant, id string) (*history.Execution, error)
+	Ended(ctx context.Context, m *record.Meta, steps map[string]*record.Step) (*history.Execution, error)
 	GetRun(ctx context.Context, tenant, id string, run int) (*history.Execution, error)
 	List(ctx context.Context, tenant string, f history.Filter) (history.List, error)
 }

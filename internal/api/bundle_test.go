@@ -230,6 +230,7 @@ type fakeEngine struct {
 	started runner.Started
 	err     error
 	await   func(ctx context.Context) error
+	end     *runner.Ended // what Await answers with
 }
 
 type call struct {
@@ -275,11 +276,11 @@ func (e *fakeEngine) Callback(_ context.Context, token string, body json.RawMess
 	return e.note(call{"callback", "", token, string(body)})
 }
 
-func (e *fakeEngine) Await(ctx context.Context, _, _ string) error {
+func (e *fakeEngine) Await(ctx context.Context, _, _ string) (*runner.Ended, error) {
 	if e.await == nil {
-		return nil
+		return e.end, nil
 	}
-	return e.await(ctx)
+	return e.end, e.await(ctx)
 }
 
 // fakeReads shows one execution.
@@ -302,6 +303,15 @@ func (f *fakeReads) Get(_ context.Context, tenant, id string) (*history.Executio
 	}
 	x := *f.x
 	return &x, nil
+}
+
+func (f *fakeReads) Ended(_ context.Context, m *record.Meta, steps map[string]*record.Step) (*history.Execution, error) {
+	x := ended(m.Status)
+	x.ID = m.ID
+	for id := range steps {
+		x.Steps[0].ID = id
+	}
+	return x, nil
 }
 
 func (f *fakeReads) GetRun(ctx context.Context, tenant, id string, run int) (*history.Execution, error) {

@@ -65,19 +65,22 @@ func (a *API) start(w http.ResponseWriter, r *http.Request) error {
 // which has started nothing, fails with what reading fails with.
 func (a *API) afterStart(w http.ResponseWriter, r *http.Request, tenant string, s runner.Started) (*history.Execution, error) {
 	ended := s.Ended
+	var end *runner.Ended
 	wait, preferred := preferredWait(r.Header)
 	if preferred {
 		w.Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", int(wait.Seconds())))
 		if wait > 0 && !ended {
 			ctx, stop := context.WithTimeout(r.Context(), wait)
-			ended = a.engine.Await(ctx, tenant, s.ID) == nil
+			var err error
+			end, err = a.engine.Await(ctx, tenant, s.ID)
+			ended = err == nil
 			stop()
 		}
 	}
 	if !ended && !s.Replayed {
 		return nil, nil
 	}
-	x, err := a.reads.Get(r.Context(), tenant, s.ID)
+	x, err := a.readEnd(r.Context(), tenant, s.ID, end)
 	switch {
 	case err != nil && s.Replayed && problem.CodeOf(err) != problem.NotFound:
 		return nil, err
@@ -91,6 +94,14 @@ func (a *API) afterStart(w http.ResponseWriter, r *http.Request, tenant string, 
 	open := *x
 	open.Steps, open.Cost = nil, nil
 	return &open, nil
+}
+
+// readEnd is an execution as it ended, where that is known, or as it is stored.
+func (a *API) readEnd(ctx context.Context, tenant, id string, end *runner.Ended) (*history.Execution, error) {
+	if end != nil {
+		return a.reads.Ended(ctx, end.Meta, end.Steps)
+	}
+	return a.reads.Get(ctx, tenant, id)
 }
 
 func statusOfStart(x *history.Execution) int {

@@ -157,6 +157,21 @@ func TestPreferWait(t *testing.T) {
 	}
 }
 
+// An end that the engine knows is answered as it is, without a read.
+func TestPreferWaitKnowsTheEnd(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.reads.err = errors.New("read all the same")
+	b.engine.end = &runner.Ended{
+		Meta:  &record.Meta{ID: someID, Status: record.Succeeded},
+		Steps: map[string]*record.Step{"known": {ID: "known"}},
+	}
+	out := b.do("POST", "/v1/executions", `{"workflow":"orders"}`, "Prefer", "wait=5")
+	if x := decode[history.Execution](t, out); out.status != 200 || x.ID != someID || len(x.Steps) != 1 || x.Steps[0].ID != "known" {
+		t.Fatalf("%d %s; want 200 with the step known", out.status, out.body)
+	}
+}
+
 // Once started, nothing that goes wrong in waiting or reading is an error: the
 // caller must learn the id.
 func TestAfterAStartNothingFails(t *testing.T) {

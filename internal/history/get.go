@@ -35,7 +35,13 @@ func (r *Reader) Get(ctx context.Context, tenant, id string) (*Execution, error)
 	if err != nil {
 		return nil, err
 	}
-	return r.view(ctx, m)
+	return r.view(ctx, m, nil)
+}
+
+// Ended is Get for an execution of which the caller holds META and steps, as
+// they were at its end.
+func (r *Reader) Ended(ctx context.Context, m *record.Meta, steps map[string]*record.Step) (*Execution, error) {
+	return r.view(ctx, m, steps)
 }
 
 // GetRun is Get for a certain run: a retry appends a run and keeps the ones
@@ -48,7 +54,7 @@ func (r *Reader) GetRun(ctx context.Context, tenant, id string, run int) (*Execu
 	if m, err = r.Records.Earlier(ctx, m, run); err != nil {
 		return nil, err
 	}
-	return r.view(ctx, m)
+	return r.view(ctx, m, nil)
 }
 
 func (r *Reader) meta(ctx context.Context, tenant, id string) (*record.Meta, error) {
@@ -66,14 +72,16 @@ func (r *Reader) meta(ctx context.Context, tenant, id string) (*record.Meta, err
 	return record.DecodeMeta(items[0])
 }
 
-func (r *Reader) view(ctx context.Context, m *record.Meta) (*Execution, error) {
+// view is what META and recs say; recs nil: they are read.
+func (r *Reader) view(ctx context.Context, m *record.Meta, recs map[string]*record.Step) (*Execution, error) {
 	doc, err := r.Docs.Document(ctx, m.Tenant, m.Workflow, m.Version)
 	if err != nil {
 		return nil, err
 	}
-	recs, err := r.Records.Steps(ctx, m)
-	if err != nil {
-		return nil, err
+	if recs == nil {
+		if recs, err = r.Records.Steps(ctx, m); err != nil {
+			return nil, err
+		}
 	}
 	now := r.Now()
 	e := summary(m, now)

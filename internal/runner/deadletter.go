@@ -151,7 +151,7 @@ func (r *Runner) endCrashed(ctx context.Context, m *record.Meta) error {
 	}
 	if err == nil {
 		r.log.Error("execution ended as crashed", "execution", m.PK, "status", st)
-		r.ends.tell(end{pk: m.PK}, nil)
+		r.ends.tell(m.PK, unread)
 	}
 	return err
 }

@@ -35,13 +35,13 @@ func (x *run) finish(f *engine.Finish, last *record.Step) (again bool, err error
 		last = nil
 	}
 	x.bill(&w)
-	_, err = x.r.write(x.ctx, w, w.Set[record.AtOwner].Str())
-	image, failed := table.Failed(err)
-	switch {
-	case err == nil:
-		x.r.ends.tell(end{pk: x.pk, run: x.meta.Run, epoch: x.epoch}, func() map[string]*record.Step { return x.outcomes(f.Status) })
+	image, err := x.r.write(x.ctx, w, w.Set[record.AtOwner].Str())
+	if err == nil {
+		x.r.ends.tell(x.pk, func() *Ended { return x.ended(image) })
 		return false, nil
-	case !failed:
+	}
+	image, failed := table.Failed(err)
+	if !failed {
 		return false, err
 	}
 	if last != nil {
@@ -53,27 +53,20 @@ func (x *run) finish(f *engine.Finish, last *record.Step) (again bool, err error
 	return true, x.see(image)
 }
 
-// keptOutcomes bounds the outcomes that are kept in memory after an end, in
-// bytes.
-const keptOutcomes = 64 << 10
-
-// outcomes are the records of a run that succeeded, nil of any other and of
-// large ones: only where every step has its outcome can none come late.
-func (x *run) outcomes(st record.Status) map[string]*record.Step {
-	if st != record.Succeeded {
+// ended is the run as its FINISH has left it. Only where every step has its
+// outcome is all of it known here; otherwise it is nil, and to be read.
+func (x *run) ended(image table.Attrs) *Ended {
+	m, err := record.DecodeImage(x.pk, image)
+	if err != nil || m.Status != record.Succeeded {
 		return nil
 	}
-	recs, size := map[string]*record.Step{}, 0
+	end := &Ended{Meta: m, Steps: map[string]*record.Step{}}
 	for _, s := range x.doc.Steps {
 		if rec := x.machine.Record(s); rec != nil {
-			recs[s.ID] = rec
-			size += len(rec.Body.Output) + len(rec.Body.Response)
+			end.Steps[s.ID] = rec
 		}
 	}
-	if size > keptOutcomes {
-		return nil
-	}
-	return recs
+	return end
 }
 
 // stillMine reports whether a failed fence was only moved by a signal.

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,78 +42,59 @@ func (l *live) poke(pk string) {
 	}
 }
 
+// Ended is an execution as it was when it ended in this process. Nothing in it
+// may be changed.
+type Ended struct {
+	Meta  *record.Meta
+	Steps map[string]*record.Step
+}
+
 // ends tells waiters in this process that an execution has ended. It
 // remembers the latest ends, for the waiter that comes a moment late.
 type ends struct {
 	mu      sync.Mutex
-	waiting map[string][]chan struct{}
-	recent  [256]end
+	waiting map[string][]chan *Ended // of capacity 1
+	recent  [256]string
 	next    int
 }
 
-// end is an execution that has ended here. Of one that somebody waits for it
-// keeps the steps, since the waiter is about to ask for them.
-type end struct {
-	pk    string
-	run   int
-	epoch int64
-	steps map[string]*record.Step // nil: read them
-}
-
-// tell is given the steps, where they are known, for the case that somebody
-// waits.
-func (e *ends) tell(ended end, steps func() map[string]*record.Step) {
+// tell makes what the waiters are given, if there are any; nil: they read.
+func (e *ends) tell(pk string, made func() *Ended) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	pk := ended.pk
-	if steps != nil && len(e.waiting[pk]) > 0 {
-		ended.steps = steps()
-	}
-	e.recent[e.next%len(e.recent)] = ended
+	e.recent[e.next%len(e.recent)] = pk
 	e.next++
-	for _, ch := range e.waiting[pk] {
-		close(ch)
+	waiting := e.waiting[pk]
+	if len(waiting) == 0 {
+		return
 	}
 	delete(e.waiting, pk)
-}
-
-// stepsOf are the steps of a run that has just ended, nil where they must be
-// read. The caller must not change them.
-func (e *ends) stepsOf(m *record.Meta) map[string]*record.Step {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for i := range e.recent {
-		if r := &e.recent[i]; r.pk == m.PK && r.epoch == m.Epoch && r.run == m.Run {
-			return r.steps
-		}
+	end := made()
+	for _, ch := range waiting {
+		ch <- end
 	}
-	return nil
 }
 
-// wait returns a channel that closes when the execution ends, and a function
+func unread() *Ended { return nil }
+
+// wait returns a channel that hears when the execution ends, and a function
 // that gives up on it. late: it has ended a moment ago, unless it was retried
 // since.
-func (e *ends) wait(pk string) (ended <-chan struct{}, late bool, stop func()) {
-	ch := make(chan struct{})
+func (e *ends) wait(pk string) (ended <-chan *Ended, late bool, stop func()) {
+	ch := make(chan *Ended, 1)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for i := range e.recent {
-		late = late || e.recent[i].pk == pk
+	for _, p := range e.recent {
+		late = late || p == pk
 	}
 	e.waiting[pk] = append(e.waiting[pk], ch)
 	return ch, late, func() { e.forget(pk, ch) }
 }
 
-func (e *ends) forget(pk string, ch chan struct{}) {
+func (e *ends) forget(pk string, ch chan *Ended) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	list := e.waiting[pk]
-	for i, c := range list {
-		if c == ch {
-			list = append(list[:i], list[i+1:]...)
-			break
-		}
-	}
+	list := slices.DeleteFunc(e.waiting[pk], func(c chan *Ended) bool { return c == ch })
 	if len(list) == 0 {
 		delete(e.waiting, pk)
 		return
@@ -126,9 +108,10 @@ const (
 	awaitMost  = time.Second
 )
 
-// Await returns nil once the execution has ended, ctx's error when that comes
-// first, and problem.NotFound when there is no such execution.
-func (r *Runner) Await(ctx context.Context, tenant, id string) error {
+// Await returns once the execution has ended: with its end where that came
+// about in this process, with nil where it is to be read. The error is ctx's when
+// that comes first, and problem.NotFound when there is no such execution.
+func (r *Runner) Await(ctx context.Context, tenant, id string) (*Ended, error) {
 	pk := record.PK(tenant, id)
 	ended, late, stop := r.ends.wait(pk)
 	defer stop()
@@ -139,24 +122,24 @@ func (r *Runner) Await(ctx context.Context, tenant, id string) error {
 	for ; ; wait = min(max(2*wait, awaitFirst), awaitMost) {
 		t := time.NewTimer(wait)
 		select {
-		case <-ended:
+		case end := <-ended:
 			t.Stop()
-			return nil
+			return end, nil
 		case <-ctx.Done():
 			t.Stop()
-			return ctx.Err()
+			return nil, ctx.Err()
 		case <-t.C:
 		}
 		m, err := r.meta(ctx, pk, wait == 0)
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return ctx.Err()
+			return nil, ctx.Err()
 		case err != nil:
-			return err
+			return nil, err
 		case m == nil:
-			return problem.New(problem.NotFound, "no execution has this id")
+			return nil, problem.New(problem.NotFound, "no execution has this id")
 		case m.Status.Terminal():
-			return nil
+			return nil, nil
 		}
 	}
 }

@@ -3,6 +3,7 @@ package runner_test
 import (
 	"context"
 	"encoding/json"
+	"reflect"
 	"testing"
 	"time"
 
@@ -10,9 +11,9 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/runner"
 )
 
-// Who has waited for an end gets the steps without a read, and they are what
-// is stored; another process, and whoever asks for a later run, reads.
-func TestStepsOfAnAwaitedEnd(t *testing.T) {
+// Who waits in the process that brings the end about is given what is stored;
+// a later run is waited for although an earlier one has ended.
+func TestAwaitGivesTheEnd(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.document(`
 name: two
@@ -23,36 +24,39 @@ steps:
 `)
 		one, other := w.process("one"), w.process("other")
 		id := one.begins("two")
-		endsAwaited(t, one, id)
-		kept, at := stepsBy(t, one, w.meta(id))
-		read, later := stepsBy(t, other, w.meta(id))
-		if at != 0 || later == 0 {
-			t.Errorf("the steps took %s in the process that awaited the end and %s in another; want a read in the other only", at, later)
-		}
-		if kept != read {
-			t.Errorf("kept:\n%s\nstored:\n%s", kept, read)
-		}
+		sameAsStored(t, other, endOf(t, one, id))
 		if err := one.retry(id, "b"); err != nil {
 			t.Fatal(err)
 		}
-		if _, took := stepsBy(t, one, w.meta(id)); took == 0 {
-			t.Error("the steps of the next run came from memory while it was open")
-		}
-		endsAwaited(t, one, id)
-		earlier := *w.meta(id)
-		earlier.Run = 1
-		if again, took := stepsBy(t, one, &earlier); took == 0 || again != read {
-			t.Errorf("the steps of the earlier run, in %s:\n%s\nstored:\n%s", took, again, read)
+		end := endOf(t, one, id)
+		sameAsStored(t, other, end)
+		if end.Meta.Run != 2 {
+			t.Errorf("the end of run %d, want 2", end.Meta.Run)
 		}
 	})
 }
 
-// endsAwaited has a process work on an execution to its end and await that.
-func endsAwaited(t *testing.T, p *process, id string) {
+// Where outcomes may come late, the end is to be read.
+func TestAwaitOfAFailure(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.document(oneStep)
+		w.answers("a", answer{fails: "not_found"})
+		one := w.process("one")
+		if end := endOf(t, one, one.begins("one")); end != nil {
+			t.Errorf("%+v, want nothing but the news", end)
+		}
+	})
+}
+
+// endOf has a process work on an execution to its end, and awaits that.
+func endOf(t *testing.T, p *process, id string) (end *runner.Ended) {
 	t.Helper()
 	awaited := make(chan error, 1)
 	p.w.wg.Go(func() {
-		awaited <- p.ask(func(ctx context.Context, r *runner.Runner) error { return r.Await(ctx, tenant, id) })
+		awaited <- p.ask(func(ctx context.Context, r *runner.Runner) (err error) {
+			end, err = r.Await(ctx, tenant, id)
+			return err
+		})
 	})
 	p.w.pass(10 * time.Millisecond)
 	if len(awaited) > 0 {
@@ -62,24 +66,33 @@ func endsAwaited(t *testing.T, p *process, id string) {
 	if err := <-awaited; err != nil {
 		t.Fatal(err)
 	}
-	if st := p.w.status(id); st != record.Succeeded {
-		t.Fatalf("the end was awaited, and the status is %s", st)
-	}
+	return end
 }
 
-// stepsBy is what a process knows of a run's steps, and the time it took.
-func stepsBy(t *testing.T, p *process, m *record.Meta) (string, time.Duration) {
+// sameAsStored compares an end with what another process reads.
+func sameAsStored(t *testing.T, p *process, end *runner.Ended) {
 	t.Helper()
-	var recs map[string]*record.Step
-	began := time.Now()
+	if end == nil {
+		t.Fatal("no end is given")
+	}
+	if want := p.w.meta(end.Meta.ID); !reflect.DeepEqual(end.Meta, want) {
+		t.Errorf("META\n%+v, stored\n%+v", end.Meta, want)
+	}
+	var stored map[string]*record.Step
 	err := p.ask(func(ctx context.Context, r *runner.Runner) (err error) {
-		recs, err = r.Steps(ctx, m)
+		stored, err = r.Steps(ctx, end.Meta)
 		return err
 	})
-	took := time.Since(began)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got, want := outcomes(t, end.Steps), outcomes(t, stored); got != want {
+		t.Errorf("steps\n%s\nstored\n%s", got, want)
+	}
+}
+
+func outcomes(t *testing.T, recs map[string]*record.Step) string {
+	t.Helper()
 	plain := map[string]record.Step{}
 	for id, s := range recs {
 		one := *s
@@ -90,5 +103,5 @@ func stepsBy(t *testing.T, p *process, m *record.Meta) (string, time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(text), took
+	return string(text)
 }

@@ -44,7 +44,7 @@ func New(cfg Config) (*Runner, error) {
 		r.cfg.Dead = func(string) bool { return false }
 	}
 	r.live.runs = map[string]*run{}
-	r.ends.waiting = map[string][]chan struct{}{}
+	r.ends.waiting = map[string][]chan *Ended{}
 	return r, nil
 }
 
