@@ -39,7 +39,7 @@ func (t portTable) Write(ctx context.Context, wr table.Write) (table.Attrs, erro
 	var image table.Attrs
 	err := t.p.effect(ctx, &op{kind: kindOf(wr), write: &wr}, func() error {
 		var err error
-		image, err = t.p.w.apply(ctx, t.p, wr)
+		image, err = t.p.w.store.Write(context.WithValue(ctx, writerKey{}, t.p), wr)
 		return err
 	})
 	if _, refused := table.Failed(err); ctx.Err() != nil && (err == nil || refused) {
@@ -49,6 +49,24 @@ func (t portTable) Write(ctx context.Context, wr table.Write) (table.Attrs, erro
 		return nil, err
 	}
 	return image, nil
+}
+
+// memory is the table without processes and ways: what the adversary, where
+// there is one, stands in front of.
+type memory struct{ w *world }
+
+var _ table.Table = memory{}
+
+// writerKey is where a write's context has the process that makes it.
+type writerKey struct{}
+
+// Write implements table.Table.
+func (m memory) Write(ctx context.Context, wr table.Write) (table.Attrs, error) {
+	p, _ := ctx.Value(writerKey{}).(*process)
+	if p == nil {
+		p = &process{name: "the store"}
+	}
+	return m.w.apply(ctx, p, wr)
 }
 
 // apply makes a write if its condition holds.
@@ -105,39 +123,67 @@ func (w *world) remember(p *process, pk string, old, image table.Attrs) {
 }
 
 // Get implements table.Table.
-func (t portTable) Get(ctx context.Context, keys []table.Key, _ bool) ([]table.Item, error) {
+func (t portTable) Get(ctx context.Context, keys []table.Key, strong bool) ([]table.Item, error) {
+	if err := t.p.look(ctx); err != nil {
+		return nil, err
+	}
+	return t.p.w.store.Get(ctx, keys, strong)
+}
+
+// Get implements table.Table.
+func (m memory) Get(_ context.Context, keys []table.Key, _ bool) ([]table.Item, error) {
 	keys, err := table.UniqueKeys(keys)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.p.look(ctx); err != nil {
-		return nil, err
-	}
-	t.p.w.mu.Lock()
-	defer t.p.w.mu.Unlock()
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
 	var items []table.Item
 	for _, k := range keys {
-		if image := t.p.w.table.get(k); image != nil {
+		if image := m.w.table.get(k); image != nil {
 			items = append(items, table.Item{Key: k, Attrs: image})
 		}
 	}
 	return items, nil
 }
 
-// Query implements table.Table. All of the answer is one page.
+// Query implements table.Table.
 func (t portTable) Query(ctx context.Context, q table.Query) (table.Page, error) {
-	if err := q.Validate(); err != nil {
-		return table.Page{}, err
-	}
-	if q.Desc || q.After != "" || q.Limit != 0 {
-		return table.Page{}, errors.New("harness: the core reads ranges forwards and as a whole")
-	}
 	if err := t.p.look(ctx); err != nil {
 		return table.Page{}, err
 	}
-	t.p.w.mu.Lock()
-	defer t.p.w.mu.Unlock()
-	return table.Page{Items: t.p.w.table.query(q)}, nil
+	return t.p.w.store.Query(ctx, q)
+}
+
+// Query implements table.Table. All of the answer is one page, unless a limit
+// is asked for.
+func (m memory) Query(_ context.Context, q table.Query) (table.Page, error) {
+	if err := q.Validate(); err != nil {
+		return table.Page{}, err
+	}
+	if q.Desc {
+		return table.Page{}, errors.New("harness: the core reads ranges forwards")
+	}
+	after, going, err := q.Position()
+	if err != nil {
+		return table.Page{}, err
+	}
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
+	items := m.w.table.query(q)
+	if going {
+		last := table.Item{Key: after.Key, Attrs: table.Attrs{table.DueSK: table.Int(after.Due)}}
+		items = slices.DeleteFunc(items, func(it table.Item) bool { return inOrder(it, last) <= 0 })
+	}
+	if q.Limit > 0 && len(items) > q.Limit {
+		return table.Page{Items: items[:q.Limit], Next: q.CursorAfter(items[q.Limit-1])}, nil
+	}
+	return table.Page{Items: items}, nil
+}
+
+// inOrder compares where two items stand in what a query answers.
+func inOrder(a, b table.Item) int {
+	return cmp.Or(cmp.Compare(a.Attrs[table.DueSK].Int(), b.Attrs[table.DueSK].Int()), cmp.Compare(a.PK, b.PK), cmp.Compare(a.SK, b.SK))
 }
 
 func (s tableState) query(q table.Query) []table.Item {
@@ -156,9 +202,7 @@ func (s tableState) query(q table.Query) []table.Item {
 			items = append(items, table.Item{Key: k, Attrs: entry})
 		}
 	}
-	slices.SortFunc(items, func(a, b table.Item) int {
-		return cmp.Or(cmp.Compare(a.Attrs[table.DueSK].Int(), b.Attrs[table.DueSK].Int()), cmp.Compare(a.PK, b.PK), cmp.Compare(a.SK, b.SK))
-	})
+	slices.SortFunc(items, inOrder)
 	return items
 }
 
@@ -171,7 +215,12 @@ func dueBetween(q table.Query, at int64) bool {
 }
 
 // Transact implements table.Table; the core never uses it.
-func (t portTable) Transact(context.Context, string, []table.Write) error {
-	t.p.w.t.Error("the core made a transaction")
+func (t portTable) Transact(ctx context.Context, token string, ws []table.Write) error {
+	return t.p.w.store.Transact(ctx, token, ws)
+}
+
+// Transact implements table.Table.
+func (m memory) Transact(context.Context, string, []table.Write) error {
+	m.w.t.Error("the core made a transaction")
 	return table.ErrBusy
 }

@@ -41,6 +41,7 @@ type world struct {
 
 	mu          sync.Mutex // guards what follows; nobody sleeps while holding it
 	changed     chan struct{}
+	store       table.Table // of all processes: memory, or the adversary before it
 	table       tableState
 	queue       queueState
 	net         netState
@@ -79,6 +80,8 @@ func oneWorld(t *testing.T, test func(w *world)) {
 			t: t, start: time.Now(), root: ctx, end: make(chan struct{}), changed: make(chan struct{}),
 			table: tableState{}, queue: newQueue(), net: newNet(), docs: map[string][]*workflow.Document{}, states: map[string][]moment{},
 		}
+		w.store = memory{w}
+		w.store = memory{w}
 		w.table.put(table.Key{PK: record.TenantsPK, SK: tenant}, table.Attrs{"fv": table.Int(1), "shards": table.Int(1)})
 		defer w.close(cancel)
 		test(w)
