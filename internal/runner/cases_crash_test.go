@@ -14,7 +14,7 @@ import (
 // once; a healthy execution whose workers are killed every 5 s does not.
 func TestCase08PoisonedExecutionKillsOnlyItself(t *testing.T) {
 	t.Run("ten messages", func(t *testing.T) {
-		inWorld(t, func(w *world) {
+		inWorld(t, func(t *testing.T, w *world) {
 			w.document(oneStep)
 			w.document(strings.NewReplacer("one", "poisoned", "id: a", "id: bad", "steps.a", "steps.bad").Replace(oneStep))
 			w.answers("a", answer{after: time.Second})
@@ -48,7 +48,7 @@ func TestCase08PoisonedExecutionKillsOnlyItself(t *testing.T) {
 		})
 	})
 	t.Run("killed every 5 s", func(t *testing.T) {
-		inWorld(t, func(w *world) {
+		inWorld(t, func(t *testing.T, w *world) {
 			const steps = 12
 			doc := "name: long\nsteps:\n"
 			for i := range steps {
@@ -86,7 +86,7 @@ func TestCase08PoisonedExecutionKillsOnlyItself(t *testing.T) {
 // A worker that cannot start for three hours, all messages through the DLQ →
 // every execution resumes.
 func TestCase09OutageOfThreeHours(t *testing.T) {
-	inWorld(t, func(w *world) {
+	inWorld(t, func(t *testing.T, w *world) {
 		w.document(oneStep)
 		w.document(asking)
 		w.document(`

@@ -21,7 +21,7 @@ output: {a: "{{ steps.a.output }}"}
 // The message is delivered twice and worker 1 leases; worker 2 meets the
 // lease; worker 1 dies → the guard finishes it.
 func TestCase01GuardFinishesWhatAHolderLeft(t *testing.T) {
-	inWorld(t, func(w *world) {
+	inWorld(t, func(t *testing.T, w *world) {
 		w.document(oneStep)
 		w.answers("a", answer{after: 20 * time.Second}, answer{})
 		id := w.process("api").begins("one")
@@ -48,7 +48,7 @@ func TestCase01GuardFinishesWhatAHolderLeft(t *testing.T) {
 // The release is written, the process dies before sending → the message's
 // return re-sends the timer.
 func TestCase02ReturningMessageSendsTheTimerAgain(t *testing.T) {
-	inWorld(t, func(w *world) {
+	inWorld(t, func(t *testing.T, w *world) {
 		w.document(`
 name: late
 steps:
@@ -113,7 +113,7 @@ output: {flaky: "{{ steps.flaky.output }}", slow: "{{ steps.slow.output }}"}
 	}
 	const output = `{"flaky":{"from":"flaky"},"slow":{"from":"slow"}}`
 	t.Run("under the lease", func(t *testing.T) {
-		inWorld(t, func(w *world) {
+		inWorld(t, func(t *testing.T, w *world) {
 			id, timer, holder, inv := busy(w)
 			w.pass(time.Until(timer.visible))
 			w.process("two").take(timer).wait()
@@ -130,7 +130,7 @@ output: {flaky: "{{ steps.flaky.output }}", slow: "{{ steps.slow.output }}"}
 		})
 	})
 	t.Run("after the holder's death", func(t *testing.T) {
-		inWorld(t, func(w *world) {
+		inWorld(t, func(t *testing.T, w *world) {
 			id, timer, holder, _ := busy(w)
 			holder.freeze(time.Hour) // it cannot make the retry
 			w.pass(time.Until(timer.visible))
@@ -147,7 +147,7 @@ output: {flaky: "{{ steps.flaky.output }}", slow: "{{ steps.slow.output }}"}
 
 // Lease and step writes applied, replies lost → recognised; one call per step.
 func TestCase04LostRepliesAreRecognised(t *testing.T) {
-	inWorld(t, func(w *world) {
+	inWorld(t, func(t *testing.T, w *world) {
 		w.document(`
 name: three
 steps:
@@ -179,7 +179,7 @@ output: {c: "{{ steps.c.output }}"}
 // s unchanged, worker 1 starts nothing, also when s is the last step.
 func TestCase05ThawedWorkerChangesNothing(t *testing.T) {
 	thaw := func(t *testing.T, doc string, frozenAt point) {
-		inWorld(t, func(w *world) {
+		inWorld(t, func(t *testing.T, w *world) {
 			w.document(doc)
 			w.answers("s", answer{output: `1`}, answer{output: `2`})
 			w.answers("t", answer{after: 30 * time.Second})

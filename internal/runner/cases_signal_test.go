@@ -37,7 +37,7 @@ func (w *world) accepted(what string, err error) {
 // → the provider's second delivery wakes it.
 func TestCase06CallbackBeforeOurPostReturns(t *testing.T) {
 	t.Run("before the answer", func(t *testing.T) {
-		inWorld(t, func(w *world) {
+		inWorld(t, func(t *testing.T, w *world) {
 			w.document(asking)
 			api, one := w.process("api"), w.process("one")
 			w.answers("word", answer{then: func(c made) { w.accepted("the callback", api.callback(c.id, "word", `"yes"`)) }})
@@ -57,7 +57,7 @@ func TestCase06CallbackBeforeOurPostReturns(t *testing.T) {
 	// later has a callback come to a waiting execution, with the fault on its
 	// way, and again.
 	later := func(t *testing.T, p point, f fault) {
-		inWorld(t, func(w *world) {
+		inWorld(t, func(t *testing.T, w *world) {
 			w.document(asking)
 			api := w.process("api")
 			id := api.begins("asking")
@@ -105,7 +105,7 @@ func TestCase07SignalsRaceWithFinish(t *testing.T) {
 	for name, send := range signals {
 		// The signal is written while FINISH is on its way.
 		t.Run(name+" first", func(t *testing.T) {
-			inWorld(t, func(w *world) {
+			inWorld(t, func(t *testing.T, w *world) {
 				w.document(oneStep)
 				api, one := w.process("api"), w.process("one")
 				id := api.begins("one")
@@ -121,7 +121,7 @@ func TestCase07SignalsRaceWithFinish(t *testing.T) {
 		})
 		// FINISH is written while the signal is on its way.
 		t.Run("finish before "+name, func(t *testing.T) {
-			inWorld(t, func(w *world) {
+			inWorld(t, func(t *testing.T, w *world) {
 				w.document(oneStep)
 				api, one := w.process("api"), w.process("one")
 				id := api.begins("one")
@@ -137,7 +137,7 @@ func TestCase07SignalsRaceWithFinish(t *testing.T) {
 		})
 	}
 	t.Run("callback first", func(t *testing.T) {
-		inWorld(t, func(w *world) {
+		inWorld(t, func(t *testing.T, w *world) {
 			w.document(asked)
 			api, one := w.process("api"), w.process("one")
 			id := api.begins("asked")
@@ -152,7 +152,7 @@ func TestCase07SignalsRaceWithFinish(t *testing.T) {
 		})
 	})
 	t.Run("callback while it fails", func(t *testing.T) {
-		inWorld(t, func(w *world) {
+		inWorld(t, func(t *testing.T, w *world) {
 			w.document(asked)
 			api, one := w.process("api"), w.process("one")
 			id := api.begins("asked")
@@ -173,7 +173,7 @@ func TestCase07SignalsRaceWithFinish(t *testing.T) {
 		})
 	})
 	t.Run("all at once", func(t *testing.T) {
-		inWorld(t, func(w *world) {
+		inWorld(t, func(t *testing.T, w *world) {
 			w.document(asked)
 			api, one := w.process("api"), w.process("one")
 			id := api.begins("asked")
@@ -204,7 +204,7 @@ steps:
 output: {b: "{{ steps.b.output }}"}
 `
 	pausing := func(t *testing.T, signal func(p *process, id string) error, end record.Status, calls int) {
-		inWorld(t, func(w *world) {
+		inWorld(t, func(t *testing.T, w *world) {
 			w.document(doc)
 			w.answers("a", answer{after: 4 * time.Second}) // longer than a holder goes without a look at META
 			api, slow := w.process("api"), w.process("slow")

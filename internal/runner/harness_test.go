@@ -67,9 +67,9 @@ type moment struct {
 }
 
 // inWorld runs a test in a world of its own, beside other tests.
-func inWorld(t *testing.T, test func(w *world)) {
+func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Parallel()
-	oneWorld(t, test)
+	oneWorld(t, func(w *world) { test(w.t, w) })
 }
 
 // oneWorld runs a part of a test in a world of its own.
@@ -215,7 +215,7 @@ func (w *world) message(id string) *message {
 	w.t.Helper()
 	all := w.messages(id)
 	if len(all) != 1 {
-		w.t.Fatalf("%d messages, want one: %v", len(all), all)
+		w.t.Fatalf("%d messages, want one: %v", len(all), all[:min(len(all), 5)])
 	}
 	return all[0]
 }

@@ -14,7 +14,7 @@ import (
 // Who waits in the process that brings the end about is given what is stored;
 // a later run is waited for although an earlier one has ended.
 func TestAwaitGivesTheEnd(t *testing.T) {
-	inWorld(t, func(w *world) {
+	inWorld(t, func(t *testing.T, w *world) {
 		w.document(`
 name: two
 steps:
@@ -38,7 +38,7 @@ steps:
 
 // Where outcomes may come late, the end is to be read.
 func TestAwaitOfAFailure(t *testing.T) {
-	inWorld(t, func(w *world) {
+	inWorld(t, func(t *testing.T, w *world) {
 		w.document(oneStep)
 		w.answers("a", answer{fails: "not_found"})
 		one := w.process("one")

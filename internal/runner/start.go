@@ -106,7 +106,9 @@ func (r *Runner) claim(ctx context.Context, s StartRequest, f frozen, bad error)
 		image = items[0].Attrs
 	} else {
 		now := r.cfg.Now()
-		expires := now.Add(keyLife) // long before its META's, which is kept for Retention at least
+		// Long before its META's, which is kept for Retention at least. A delayed
+		// start is not over before its time: replays until then must find it.
+		expires := now.Add(s.Delay + keyLife)
 		owner := r.nonce(false)
 		_, err := r.write(ctx, table.Write{
 			Key: key, Kind: table.Put,

@@ -36,11 +36,11 @@ func (r *Runner) SweepAll(ctx context.Context) error {
 
 func (r *Runner) sweepDue(ctx context.Context) error {
 	var errs []error
-	busy := r.backlogs(ctx)
+	waiting := r.backlogs(ctx)
 	for shard := range record.DueShards {
 		q := table.Query{Index: table.Due, PK: record.DueShard(shard), To: strconv.FormatInt(r.now()+dueAhead.Milliseconds(), 10)}
 		err := r.query(ctx, q, func(it table.Item) error {
-			if err := r.sweepEntry(ctx, it.PK, busy); err != nil {
+			if err := r.sweepEntry(ctx, it.PK, waiting); err != nil {
 				errs = append(errs, err)
 			}
 			return ctx.Err()
@@ -51,7 +51,7 @@ func (r *Runner) sweepDue(ctx context.Context) error {
 }
 
 // sweepEntry looks at one due entry. The index may lag, so META decides.
-func (r *Runner) sweepEntry(ctx context.Context, pk string, busy map[queue.Lane]bool) error {
+func (r *Runner) sweepEntry(ctx context.Context, pk string, waiting map[queue.Lane]int) error {
 	m, err := r.meta(ctx, pk, true)
 	now := r.now()
 	if err != nil || m == nil || m.Status.Terminal() || m.DuePK == "" || m.DueAt > now+dueAhead.Milliseconds() {
@@ -71,7 +71,7 @@ func (r *Runner) sweepEntry(ctx context.Context, pk string, busy map[queue.Lane]
 		}
 		return r.moveDue(ctx, m, m.NextDue+sweepMore.Milliseconds(), 0)
 	}
-	if m.Resends > 0 && busy[laneOf(m)] {
+	if m.Resends > 0 && backlogged(m, now, waiting[laneOf(m)]) {
 		return nil // its first message is in the backlog; the entry stays due
 	}
 	hint := record.Message{PK: pk, Run: m.Run, Epoch: m.Epoch, Why: record.WhyWatch}
@@ -81,18 +81,32 @@ func (r *Runner) sweepEntry(ctx context.Context, pk string, busy map[queue.Lane]
 	return r.moveDue(ctx, m, now+backoffMinutes(m.Resends).Milliseconds(), 1)
 }
 
-// backlogHigh is the number of waiting messages from which a lane counts as
-// behind: sending again for what is queued already would only grow it.
-const backlogHigh = 1000
+// A re-send waits while messages wait in its lane, for its own is probably
+// among them and every one more would only grow the backlog: an hour without
+// workers must not leave an execution more messages than one or two. It waits
+// resendWait at most, so that a lane that is never quite empty does not silence
+// an execution that has lost its message, but as long as it takes where more
+// than backlogHigh wait.
+const (
+	backlogHigh = 1000
+	resendWait  = time.Hour
+)
 
-// backlogs says which lanes are behind. A lane that cannot be counted is not.
-func (r *Runner) backlogs(ctx context.Context) map[queue.Lane]bool {
-	busy := map[queue.Lane]bool{}
+// backlogged reports whether the message that was sent for an execution before is
+// probably still among those that wait in its lane.
+func backlogged(m *record.Meta, now int64, waiting int) bool {
+	return waiting > backlogHigh || waiting > 0 && now < m.DueAt+resendWait.Milliseconds()
+}
+
+// backlogs counts what waits in each lane. One that cannot be counted is empty.
+func (r *Runner) backlogs(ctx context.Context) map[queue.Lane]int {
+	waiting := map[queue.Lane]int{}
 	for _, l := range []queue.Lane{queue.High, queue.Normal, queue.Low} {
-		visible, _, _, err := r.cfg.Queue.Depth(ctx, l)
-		busy[l] = err == nil && visible > backlogHigh
+		if visible, _, _, err := r.cfg.Queue.Depth(ctx, l); err == nil {
+			waiting[l] = visible
+		}
 	}
-	return busy
+	return waiting
 }
 
 // moveDue sets the due entry under the index rule. Losing to another writer is
