@@ -103,7 +103,8 @@ func strace(t *testing.T, file, calls string) []string {
 	if err != nil {
 		missing(t, "strace is not here; install it with the system's package manager (apt-get install strace)")
 	}
-	return []string{path, "-f", "--seccomp-bpf", "-s", "1048576", "-e", "trace=" + calls, "-e", "signal=none", "-o", file}
+	const page = "9000" // what of a write is shown: a page of the log, with its header
+	return []string{path, "-f", "--seccomp-bpf", "-s", page, "-e", "trace=" + calls, "-e", "signal=none", "-o", file}
 }
 
 func follow(t *testing.T, src []byte) *traced {
