@@ -4,20 +4,20 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/app"
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/retry"
 	"github.com/seed-926d1ba8/stepline/internal/runner"
 	"github.com/seed-926d1ba8/stepline/internal/sqlitefile"
 	"github.com/seed-926d1ba8/stepline/internal/step"
@@ -53,29 +53,31 @@ func TestUnitsOfAnExecution(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBundle(t)
-			b.register("five", five1K("10ms", ""))
-			b.register("patient", five1K("30s", ""))
-			b.register("waiting", five1K("10ms", `{"id":"w","type":"wait","duration":"30s"},`))
-			b.run(runner.StartRequest{Workflow: c.workflow}) // what is read once for all is read now
-			b.bill = bill{writes: map[string]float64{}}
-			b.broken.Store(c.broken)
-			id := b.run(runner.StartRequest{Workflow: c.workflow, Key: c.key, Input: []byte(`{"order":"o-1"}`)})
+			synctest.Test(t, func(t *testing.T) {
+				b := newBundle(t)
+				b.register("five", five1K("10ms", ""))
+				b.register("patient", five1K("30s", ""))
+				b.register("waiting", five1K("10ms", `{"id":"w","type":"wait","duration":"30s"},`))
+				b.run(runner.StartRequest{Workflow: c.workflow}) // what is read once for all is read now
+				b.bill = bill{writes: map[string]float64{}}
+				b.broken.Store(c.broken)
+				id := b.run(runner.StartRequest{Workflow: c.workflow, Key: c.key, Input: []byte(`{"order":"o-1"}`)})
 
-			total := 0.0
-			for _, n := range c.units {
-				total += n
-			}
-			if !maps.Equal(b.bill.writes, c.units) || b.bill.reads != c.reads {
-				t.Errorf("write units %v and %v read units, want %v and %v", b.bill.writes, b.bill.reads, c.units, c.reads)
-			}
-			x, err := b.History.Get(t.Context(), tenant, id)
-			if err != nil || x.Status != record.Succeeded {
-				t.Fatalf("ended as %+v, %v", x, err)
-			}
-			if x.Cost.WriteUnits != total || x.Cost.ReadUnits != c.reads {
-				t.Errorf("tells of %v write and %v read units, the meter of %v and %v", x.Cost.WriteUnits, x.Cost.ReadUnits, total, c.reads)
-			}
+				total := 0.0
+				for _, n := range c.units {
+					total += n
+				}
+				if !maps.Equal(b.bill.writes, c.units) || b.bill.reads != c.reads {
+					t.Errorf("write units %v and %v read units, want %v and %v", b.bill.writes, b.bill.reads, c.units, c.reads)
+				}
+				x, err := b.History.Get(t.Context(), tenant, id)
+				if err != nil || x.Status != record.Succeeded {
+					t.Fatalf("ended as %+v, %v", x, err)
+				}
+				if x.Cost.WriteUnits != total || x.Cost.ReadUnits != c.reads {
+					t.Errorf("tells of %v write and %v read units, the meter of %v and %v", x.Cost.WriteUnits, x.Cost.ReadUnits, total, c.reads)
+				}
+			})
 		})
 	}
 }
@@ -100,7 +102,6 @@ func five1K(delay, more string) string {
 type bundle struct {
 	*app.Services
 	t      *testing.T
-	url    string
 	broken atomic.Int32
 	taken  atomic.Int64 // messages
 	sent   held
@@ -120,12 +121,7 @@ func newBundle(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	b := &bundle{t: t, bill: bill{writes: map[string]float64{}}}
-	server := httptest.NewServer(http.HandlerFunc(b.answer))
-	t.Cleanup(server.Close)
-	b.url = server.URL
-	caller := step.NewHTTP(step.HTTPConfig{Now: b.now})
-	t.Cleanup(caller.Close)
-	b.Services, err = app.New(app.Ports{Table: &billed{inner, &b.bill}, Queue: &b.sent, HTTP: caller, Now: b.now, Incarnation: "p1"},
+	b.Services, err = app.New(app.Ports{Table: &billed{inner, &b.bill}, Queue: &b.sent, HTTP: b, Now: b.now, Incarnation: "p1"},
 		app.Config{Keys: [][]byte{make([]byte, 32)}, PublicURL: "http://localhost"})
 	if err != nil {
 		t.Fatal(err)
@@ -135,24 +131,28 @@ func newBundle(t *testing.T) *bundle {
 
 func (b *bundle) now() time.Time { return time.Now().Add(time.Duration(b.passed.Load())) }
 
-// answer is what each step is told: some 400 bytes, half of them noise.
-func (b *bundle) answer(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body)
+// Call answers each step with some 400 bytes, half of them noise, unless it is
+// to fail. No network stands between: how long the machine takes must not count.
+func (b *bundle) Call(_ context.Context, c step.Call) step.Result {
 	if b.broken.Add(-1) >= 0 {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
+		return step.Result{
+			Err:      &step.Error{Category: retry.Upstream, Code: "503", Message: "the service answered 503"},
+			Response: &step.Response{Status: http.StatusServiceUnavailable},
+		}
 	}
 	noise := make([]byte, 180)
 	for i := range noise {
 		noise[i] = byte(rand.Uint32())
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = fmt.Fprintf(w, `{"id":%q,"note":%q}`, r.URL.Path, hex.EncodeToString(noise))
+	return step.Result{
+		Output:   fmt.Appendf(nil, `{"id":%q,"note":%q}`, c.Key, hex.EncodeToString(noise)),
+		Response: &step.Response{Status: http.StatusOK, Headers: map[string]string{"content-type": "application/json"}},
+	}
 }
 
 func (b *bundle) register(name, src string) {
 	b.t.Helper()
-	src = strings.NewReplacer("NAME", name, "URL", b.url).Replace(src)
+	src = strings.NewReplacer("NAME", name, "URL", "http://service").Replace(src)
 	doc, err := workflow.Parse([]byte(src))
 	if err != nil {
 		b.t.Fatalf("the test's own document is refused: %v\n%s", err, src)
