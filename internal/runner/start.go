@@ -57,10 +57,10 @@ func (r *Runner) Start(ctx context.Context, s StartRequest) (Started, error) {
 
 // freeze fixes workflow, version and id of a new execution.
 func (r *Runner) freeze(ctx context.Context, s StartRequest) (f frozen, doc *workflow.Document, err error) {
-	f = frozen{workflow: s.Workflow, version: s.Version, id: r.newID(r.cfg.Now())}
-	if s.Version == 0 {
-		f.version, doc, err = r.cfg.Docs.Live(ctx, s.Tenant, s.Workflow)
-	} else {
+	f = frozen{workflow: s.Workflow, id: r.newID(r.cfg.Now())}
+	f.version, doc, err = r.cfg.Docs.Live(ctx, s.Tenant, s.Workflow)
+	if err == nil && s.Version != 0 && s.Version != f.version { // of a name that is not hidden
+		f.version = s.Version
 		doc, err = r.cfg.Docs.Document(ctx, s.Tenant, s.Workflow, s.Version)
 	}
 	if err != nil {
