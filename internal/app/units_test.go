@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,16 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/table/sqlite"
 	"github.com/seed-926d1ba8/stepline/internal/workflow"
 )
+
+// TestMain warms up what record shares between all tests: its encoder makes
+// what it needs with its first use, which must not happen inside one test's
+// bubble of time.
+func TestMain(m *testing.M) {
+	if _, err := record.Unpack(record.Pack([]byte(strings.Repeat("warm ", 100)))); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // What an execution costs is a promise (README, What it costs): each write is
 // one of these and no other, and the execution says so itself.
