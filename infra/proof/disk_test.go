@@ -142,8 +142,8 @@ func (p *program) fill() (acknowledged []string) {
 			}
 			var refusal struct{ Type, Detail string }
 			status, h, err := p.call("POST", "/v1/executions", body, nil, &refusal)
-			if err != nil || status != http.StatusServiceUnavailable || h.Get("Retry-After") == "" || refusal.Type != "urn:stepline:problem:unavailable" {
-				p.t.Fatalf("on a full disk a start is answered with %d %+v %v (%v); 503 with Retry-After wanted", status, refusal, h, err)
+			if err != nil || status != http.StatusServiceUnavailable || h.Get("Retry-After") != "30" || !strings.Contains(refusal.Detail, "no space left") {
+				p.t.Fatalf("on a full disk a start is answered with %d %+v %v (%v); 503 that speaks of space wanted", status, refusal, h, err)
 			}
 			break
 		}

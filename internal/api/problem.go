@@ -68,6 +68,10 @@ func notFound(w http.ResponseWriter) {
 func problemOf(err error) Problem {
 	var p *problem.Error
 	switch {
+	case errors.Is(err, table.ErrFull): // also as the cause of another sentence: this one says what to do
+		out := of(problem.Unavailable, "The store has no space left; the request was not carried out.", nil)
+		out.retryAfter = 30
+		return out
 	case errors.As(err, &p) && p.Code != problem.Internal:
 		if _, known := kinds[p.Code]; !known {
 			return internal()
@@ -76,10 +80,6 @@ func problemOf(err error) Problem {
 		if p.Code == problem.Unavailable {
 			out.retryAfter = 1
 		}
-		return out
-	case errors.Is(err, table.ErrFull):
-		out := of(problem.Unavailable, "The store has no space left; nothing was written.", nil)
-		out.retryAfter = 30
 		return out
 	case errors.Is(err, table.ErrBusy), errors.Is(err, queue.ErrBusy):
 		out := of(problem.Unavailable, "The store is busy; nothing was written. Try again.", nil)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/api"
+	"github.com/seed-926d1ba8/stepline/internal/problem"
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/table"
 )
@@ -78,6 +79,7 @@ func TestErrorsOfTheStore(t *testing.T) {
 		{table.ErrBusy, 503, "1"}, {table.ErrFull, 503, "30"}, {table.ErrUnknown, 503, "1"},
 		{queue.ErrBusy, 503, "1"}, {context.DeadlineExceeded, 503, "1"}, {errors.New("what"), 500, ""},
 		{fmt.Errorf("deep: %w", table.ErrFull), 503, "30"},
+		{&problem.Error{Code: problem.Unavailable, Detail: "try again", Cause: table.ErrFull}, 503, "30"},
 	} {
 		b.engine.err = c.err
 		out := b.want(c.status, "DELETE", one, "")

@@ -16,7 +16,8 @@ import (
 // signalDue bounds how long a signal may go unseen where its message is lost.
 const signalDue = 5 * time.Minute
 
-// errMoved: the execution changed between the look and the write; look again.
+// signalTries bounds how often a signal looks again after the execution changed
+// between its look and its write.
 const signalTries = 20
 
 // Cancel asks the execution to end as cancelled. After a nil answer it cannot
