@@ -28,6 +28,7 @@ var layers = [][]string{
 	{"internal/workflow", "internal/record", "internal/step", "internal/telemetry", "internal/wiring"},
 	{"internal/engine", "internal/problem"},
 	{"internal/runner", "internal/registry", "internal/history"},
+	{"internal/webhook"},
 	{"internal/api"},
 	{"internal/app", "internal/invocation"},
 	{"internal/app/local", "internal/app/aws"},

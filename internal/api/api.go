@@ -13,6 +13,7 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/registry"
 	"github.com/seed-926d1ba8/stepline/internal/runner"
+	"github.com/seed-926d1ba8/stepline/internal/webhook"
 	"github.com/seed-926d1ba8/stepline/internal/workflow"
 )
 
@@ -49,18 +50,35 @@ type Registry interface {
 	Delete(ctx context.Context, tenant, name string) error
 }
 
+// Sources keeps the sources of webhooks.
+type Sources interface {
+	PutSource(ctx context.Context, tenant, name string, src *workflow.Source) (created bool, err error)
+	Source(ctx context.Context, tenant, name string) (registry.Source, error)
+	Sources(ctx context.Context, tenant, after string, limit int) (found []registry.Source, more bool, err error)
+	DeleteSource(ctx context.Context, tenant, name string) error
+}
+
+// Events takes the deliveries of sources.
+type Events interface {
+	Receive(ctx context.Context, d webhook.Delivery) (webhook.Receipt, error)
+}
+
 var (
+	_ Sources  = (*registry.Registry)(nil)
+	_ Events   = (*webhook.Receiver)(nil)
 	_ Registry = (*registry.Registry)(nil)
 	_ Reads    = (*history.Reader)(nil)
 	_ Engine   = (*runner.Runner)(nil)
 )
 
-// Config is what an API needs. Engine, Reads and Registry may be nil where the
-// function served has no route that uses them.
+// Config is what an API needs. Engine, Reads, Registry, Sources and Events may
+// be nil where the function served has no route that uses them.
 type Config struct {
 	Engine   Engine
 	Reads    Reads
 	Registry Registry
+	Sources  Sources
+	Events   Events
 	Now      func() time.Time
 	// RequestID names a request whose caller did not; nil: a random text.
 	RequestID func() string
@@ -72,6 +90,8 @@ type API struct {
 	engine    Engine
 	reads     Reads
 	registry  Registry
+	sources   Sources
+	events    Events
 	now       func() time.Time
 	requestID func() string
 	log       *slog.Logger
@@ -85,7 +105,7 @@ func New(c Config) (*API, error) {
 		return nil, errors.New("api: Now must be set")
 	}
 	a := &API{
-		engine: c.Engine, reads: c.Reads, registry: c.Registry, now: c.Now,
+		engine: c.Engine, reads: c.Reads, registry: c.Registry, sources: c.Sources, events: c.Events, now: c.Now,
 		requestID: c.RequestID, log: c.Log, routes: Routes(),
 	}
 	if a.requestID == nil {

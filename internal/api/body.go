@@ -22,6 +22,7 @@ const (
 	maxSmall    = 64 << 10
 	maxDocument = 1 << 20 // as sent: comments and indentation included
 	maxCallback = 5 << 20
+	maxEvent    = 6 << 20 // what Lambda takes, too
 )
 
 // curlType is what curl sends when it is told nothing.

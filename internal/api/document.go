@@ -12,27 +12,50 @@ import (
 
 // readDocument reads the workflow document that a request puts under a name.
 func readDocument(w http.ResponseWriter, r *http.Request, name string) (*workflow.Document, error) {
+	b, err := documentBytes(w, r)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := workflow.Parse(b)
+	if err != nil {
+		return nil, documentFault(err)
+	}
+	return doc, named(doc.Name, name, "workflow")
+}
+
+// readSource reads the source that a request puts under a name.
+func readSource(w http.ResponseWriter, r *http.Request, name string) (*workflow.Source, error) {
+	b, err := documentBytes(w, r)
+	if err != nil {
+		return nil, err
+	}
+	src, err := workflow.ParseSource(b)
+	if err != nil {
+		return nil, documentFault(err)
+	}
+	return src, named(src.Name, name, "source")
+}
+
+// named demands that a document is put under its own name.
+func named(got, want, what string) error {
+	if got == want {
+		return nil
+	}
+	return &problem.Error{
+		Code: problem.Invalid, Detail: "the document is of another " + what,
+		Faults: []workflow.Fault{{Pointer: "/name", Detail: "must be " + want + ", as in the address"}},
+	}
+}
+
+func documentBytes(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if err := acceptsDocument(r); err != nil {
 		return nil, err
 	}
 	b, err := readBody(w, r, maxDocument)
-	if err != nil {
-		return nil, err
+	if err == nil && len(bytes.TrimSpace(b)) == 0 {
+		err = problem.New(problem.BadRequest, "the request body is empty; a document in JSON or YAML is expected")
 	}
-	if len(bytes.TrimSpace(b)) == 0 {
-		return nil, problem.New(problem.BadRequest, "the request body is empty; a workflow document in JSON or YAML is expected")
-	}
-	doc, err := parseDocument(b)
-	if err != nil {
-		return nil, err
-	}
-	if doc.Name != name {
-		return nil, &problem.Error{
-			Code: problem.Invalid, Detail: "the document is of another workflow",
-			Faults: []workflow.Fault{{Pointer: "/name", Detail: "must be " + name + ", as in the address"}},
-		}
-	}
-	return doc, nil
+	return b, err
 }
 
 // acceptsDocument refuses a content type that names another notation than JSON
@@ -51,14 +74,10 @@ func acceptsDocument(r *http.Request) error {
 	return problem.New(problem.Unsupported, "Content-Type must be application/json or application/yaml")
 }
 
-func parseDocument(b []byte) (*workflow.Document, error) {
-	doc, err := workflow.Parse(b)
+func documentFault(err error) error {
 	var faults workflow.Faults
-	switch {
-	case errors.As(err, &faults):
-		return nil, &problem.Error{Code: problem.Invalid, Detail: "the document has " + count(len(faults), "fault"), Faults: faults}
-	case err != nil:
-		return nil, problem.New(problem.BadRequest, err.Error())
+	if errors.As(err, &faults) {
+		return &problem.Error{Code: problem.Invalid, Detail: "the document has " + count(len(faults), "fault"), Faults: faults}
 	}
-	return doc, nil
+	return problem.New(problem.BadRequest, err.Error())
 }

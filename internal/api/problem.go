@@ -32,15 +32,16 @@ var kinds = map[problem.Code]struct {
 	status int
 	title  string
 }{
-	problem.BadRequest:  {http.StatusBadRequest, "The request cannot be read"},
-	problem.NotFound:    {http.StatusNotFound, "Not found"},
-	problem.Conflict:    {http.StatusConflict, "Not possible in this state"},
-	problem.TooLarge:    {http.StatusRequestEntityTooLarge, "Too large"},
-	problem.Unsupported: {http.StatusUnsupportedMediaType, "Unsupported content type"},
-	problem.Invalid:     {http.StatusUnprocessableEntity, "The request is not valid"},
-	problem.KeyReused:   {http.StatusUnprocessableEntity, "The idempotency key was used for another request"},
-	problem.Unavailable: {http.StatusServiceUnavailable, "Not available now"},
-	problem.Internal:    {http.StatusInternalServerError, "Internal error"},
+	problem.BadRequest:   {http.StatusBadRequest, "The request cannot be read"},
+	problem.Unauthorized: {http.StatusUnauthorized, "Not authenticated"},
+	problem.NotFound:     {http.StatusNotFound, "Not found"},
+	problem.Conflict:     {http.StatusConflict, "Not possible in this state"},
+	problem.TooLarge:     {http.StatusRequestEntityTooLarge, "Too large"},
+	problem.Unsupported:  {http.StatusUnsupportedMediaType, "Unsupported content type"},
+	problem.Invalid:      {http.StatusUnprocessableEntity, "The request is not valid"},
+	problem.KeyReused:    {http.StatusUnprocessableEntity, "The idempotency key was used for another request"},
+	problem.Unavailable:  {http.StatusServiceUnavailable, "Not available now"},
+	problem.Internal:     {http.StatusInternalServerError, "Internal error"},
 }
 
 func internal() Problem {

@@ -5,6 +5,7 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/runner"
+	"github.com/seed-926d1ba8/stepline/internal/workflow"
 )
 
 // The schemas of what requests carry. The parsers accept exactly these fields;
@@ -44,6 +45,14 @@ var (
 	documentBody = &body{
 		schema: schema{"type": "object", "description": "a workflow document, see /v1/schemas/workflow.json"},
 		types:  []string{"application/json", "application/yaml"},
+	}
+
+	sourceBody = &body{schema: workflow.SourceSchema(), types: []string{"application/json", "application/yaml"}}
+
+	eventBody = &body{
+		schema:   schema{"description": "the event as its sender signed it, at most 6 MiB"},
+		types:    []string{"application/json", "*/*"},
+		optional: true,
 	}
 
 	cursorParam = param{"cursor", "The next of the page before", filled}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/seed-926d1ba8/stepline/internal/history"
 )
@@ -12,13 +13,14 @@ const (
 	conflict    = http.StatusConflict
 	tooLarge    = http.StatusRequestEntityTooLarge
 	unsupported = http.StatusUnsupportedMediaType
+	forged      = http.StatusUnauthorized
 	invalid     = http.StatusUnprocessableEntity
 )
 
 // Routes is every call there is. The handlers, the OpenAPI document and the
 // check of template.yaml are made from it.
 func Routes() []Route {
-	return append(append(executionRoutes(), workflowRoutes()...), publicRoutes()...)
+	return slices.Concat(executionRoutes(), workflowRoutes(), sourceRoutes(), publicRoutes())
 }
 
 func executionRoutes() []Route {
@@ -137,6 +139,48 @@ func workflowRoutes() []Route {
 			Summary: "Check a document; nothing is stored", handle: (*API).validateWorkflow, body: documentBody,
 			answers: []answer{{http.StatusOK, "Valid", Checked{}, nil}}, refuses: []int{tooLarge, unsupported, invalid},
 		},
+	}
+}
+
+func sourceRoutes() []Route {
+	receive := Route{
+		Method: http.MethodPost, Function: Webhook, Role: None, handle: (*API).receiveEvent, body: eventBody,
+		answers: []answer{
+			{http.StatusAccepted, "Stored; its execution begins", Received{}, nil},
+			{http.StatusOK, "Stored before; the same executions", Received{}, nil},
+		},
+		refuses: []int{forged, missing, tooLarge, invalid},
+	}
+	here, elsewhere := receive, receive
+	here.Pattern, here.Summary = "/{source}", "Take an event of a source, on the webhook address; its signature is the authentication"
+	elsewhere.Pattern, elsewhere.Summary = "/{tenant}/{source}", "Take an event of a tenant's source"
+	return []Route{
+		{
+			Method: http.MethodGet, Pattern: "/v1/sources", Function: Admin, Role: Viewer,
+			Summary: "List sources by name", handle: (*API).listSources,
+			query:   []param{limitParam(100), cursorParam},
+			answers: []answer{{http.StatusOK, "A page", page[NamedSource]{}, nil}},
+		},
+		{
+			Method: http.MethodPut, Pattern: "/v1/sources/{name}", Function: Admin, Role: Operator, Audited: true,
+			Summary: "Store a source of webhooks", handle: (*API).putSource, body: sourceBody,
+			answers: []answer{
+				{http.StatusCreated, "A new source", StoredSource{}, []string{"Location"}},
+				{http.StatusOK, "Replaced, or unchanged", StoredSource{}, []string{"Location"}},
+			},
+			refuses: []int{tooLarge, unsupported, invalid},
+		},
+		{
+			Method: http.MethodGet, Pattern: "/v1/sources/{name}", Function: Admin, Role: Viewer,
+			Summary: "Show a source; secrets are named only", handle: (*API).getSource,
+			headers: tagHeaders, answers: tagged("The source", ShownSource{}), refuses: []int{missing},
+		},
+		{
+			Method: http.MethodDelete, Pattern: "/v1/sources/{name}", Function: Admin, Role: Operator, Audited: true,
+			Summary: "Remove a source: its events are refused from then on", handle: (*API).deleteSource,
+			answers: []answer{{http.StatusNoContent, "Removed", nil, nil}}, refuses: []int{missing},
+		},
+		here, elsewhere,
 	}
 }
 

@@ -16,6 +16,9 @@ func (a *API) Handler(function string) http.Handler {
 	byPattern := map[string]*endpoint{}
 	for i := range a.routes {
 		r := &a.routes[i]
+		if r.Function == Webhook && function != Webhook {
+			continue // on an address of its own, whose names would swallow every path here
+		}
 		e := byPattern[r.Pattern]
 		if e == nil {
 			e = &endpoint{api: a, function: function}

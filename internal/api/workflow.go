@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ type Checked struct {
 	Warnings []workflow.Fault `json:"warnings"`
 }
 
-func named(f registry.Workflow) Named {
+func workflowNamed(f registry.Workflow) Named {
 	return Named{Name: f.Name, Version: f.Live, Latest: f.Latest, UpdatedAt: f.Updated}
 }
 
@@ -105,7 +106,7 @@ func (a *API) getWorkflow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return respondTagged(w, r, Shown{Named: named(f), Document: v.Source})
+	return respondTagged(w, r, Shown{Named: workflowNamed(f), Document: v.Source})
 }
 
 func (a *API) deleteWorkflow(w http.ResponseWriter, r *http.Request) error {
@@ -116,7 +117,7 @@ func (a *API) deleteWorkflow(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// cursorMark starts the cursor of a list of workflows: its format's version.
+// cursorMark starts the cursor of a list by name: its format's version.
 const cursorMark = "1:"
 
 func (a *API) listWorkflows(w http.ResponseWriter, r *http.Request) error {
@@ -125,14 +126,9 @@ func (a *API) listWorkflows(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	after := ""
-	if q.Has("cursor") {
-		b, err := base64.RawURLEncoding.Strict().DecodeString(q.Get("cursor"))
-		name, ok := strings.CutPrefix(string(b), cursorMark)
-		if err != nil || !ok || name == "" || len(name) > 256 {
-			return badParameter("cursor", "must be the `next` of an earlier page, unchanged")
-		}
-		after = name
+	after, err := nameCursor(q)
+	if err != nil {
+		return err
 	}
 	found, more, err := a.registry.List(r.Context(), tenantOf(r), after, limit)
 	if err != nil {
@@ -140,12 +136,29 @@ func (a *API) listWorkflows(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := page[Named]{Items: make([]Named, 0, len(found))}
 	for _, f := range found {
-		out.Items = append(out.Items, named(f))
+		out.Items = append(out.Items, workflowNamed(f))
 	}
 	if more {
-		out.Next = base64.RawURLEncoding.EncodeToString([]byte(cursorMark + found[len(found)-1].Name))
+		out.Next = cursorAfter(found[len(found)-1].Name)
 	}
 	return respond(w, http.StatusOK, out)
+}
+
+// nameCursor is the name that a page begins after, "" for the first one.
+func nameCursor(q url.Values) (after string, err error) {
+	if !q.Has("cursor") {
+		return "", nil
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(q.Get("cursor"))
+	name, ok := strings.CutPrefix(string(b), cursorMark)
+	if err != nil || !ok || name == "" || len(name) > 256 {
+		return "", badParameter("cursor", "must be the `next` of an earlier page, unchanged")
+	}
+	return name, nil
+}
+
+func cursorAfter(name string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(cursorMark + name))
 }
 
 func (a *API) listVersions(w http.ResponseWriter, r *http.Request) error {
@@ -187,7 +200,7 @@ func (a *API) getLive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return respondTagged(w, r, named(f))
+	return respondTagged(w, r, workflowNamed(f))
 }
 
 func (a *API) putLive(w http.ResponseWriter, r *http.Request) error {
@@ -207,7 +220,7 @@ func (a *API) putLive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return respond(w, http.StatusOK, named(f))
+	return respond(w, http.StatusOK, workflowNamed(f))
 }
 
 func (a *API) workflowSchema(w http.ResponseWriter, r *http.Request) error {

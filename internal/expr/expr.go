@@ -23,7 +23,7 @@ const (
 )
 
 // Env is what an expression reads: the roots input, vars, steps, execution
-// and, where the place allows it, callback.
+// and, where the place allows it, callback; in a source, event alone.
 type Env map[string]any
 
 // Error is why an expression could not be evaluated. It holds no values.

@@ -16,6 +16,7 @@ type Scope struct {
 	Steps    []string       // all ids, to tell a wrong name from a wrong order
 	Vars     map[string]any // of the document
 	Callback bool           // whether callback.url and callback.token exist here
+	Event    bool           // a source's place: it reads event, and nothing else
 }
 
 // Fault is one thing wrong with a template, with its place in it.
@@ -26,6 +27,9 @@ type Fault struct {
 
 // env is the scope as the type checker knows it.
 func (s Scope) env() types.Map {
+	if s.Event {
+		return types.Map{"event": types.Map{"id": types.String, "source": types.String, "headers": types.Any, "body": types.Any}}
+	}
 	step := types.Map{
 		"output": types.Any, "status": types.String,
 		"response": types.Map{"status": types.Int, "headers": types.Any},

@@ -14,15 +14,16 @@ type Code string
 
 // The codes and the HTTP status each becomes.
 const (
-	BadRequest  Code = "bad_request" // 400: not readable as what was asked for
-	NotFound    Code = "not_found"   // 404
-	Conflict    Code = "conflict"    // 409: not in this state
-	TooLarge    Code = "too_large"   // 413
-	Unsupported Code = "unsupported" // 415: content type
-	Invalid     Code = "invalid"     // 422: readable, but wrong; Faults says where
-	KeyReused   Code = "key_reused"  // 422: an idempotency key with another body
-	Unavailable Code = "unavailable" // 503: not done, try again
-	Internal    Code = "internal"    // 500: the cause is in the log only
+	BadRequest   Code = "bad_request"  // 400: not readable as what was asked for
+	Unauthorized Code = "unauthorized" // 401: not who it says it is
+	NotFound     Code = "not_found"    // 404
+	Conflict     Code = "conflict"     // 409: not in this state
+	TooLarge     Code = "too_large"    // 413
+	Unsupported  Code = "unsupported"  // 415: content type
+	Invalid      Code = "invalid"      // 422: readable, but wrong; Faults says where
+	KeyReused    Code = "key_reused"   // 422: an idempotency key with another body
+	Unavailable  Code = "unavailable"  // 503: not done, try again
+	Internal     Code = "internal"     // 500: the cause is in the log only
 )
 
 // Error is a problem. Detail never holds a payload, a secret or a stack.

@@ -108,8 +108,13 @@ func ChunkKey(pk, sha string, n int) table.Key {
 }
 
 // IdemKey names the IDEM of an API caller's key.
-func IdemKey(tenant, key string) table.Key {
-	sum := sha256.Sum256([]byte("api\x00" + key))
+func IdemKey(tenant, key string) table.Key { return idemKey(tenant, "api", key) }
+
+// EventKey names the IDEM of a source's event.
+func EventKey(tenant, source, id string) table.Key { return idemKey(tenant, "src", source, id) }
+
+func idemKey(tenant string, parts ...string) table.Key {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return table.Key{PK: tenant + "#k#" + hex.EncodeToString(sum[:]), SK: "0"}
 }
 

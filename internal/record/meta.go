@@ -46,6 +46,10 @@ const (
 	AtOutputItem = "ox" // 1: the output is in OUTPUT
 )
 
+// AtDiffers counts, on the IDEM of an event, the deliveries whose body was
+// another than the first one's.
+const AtDiffers = "mm"
+
 // Meta is an execution's state, decoded.
 type Meta struct {
 	Tenant, ID string

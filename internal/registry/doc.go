@@ -1,12 +1,16 @@
-// Package registry keeps the workflows of each tenant: their versions, which
-// never change, and the name's head, which says which version is live.
+// Package registry keeps the workflows and the sources of each tenant. A
+// workflow has versions, which never change, and a head for its name, which says
+// which version is live.
 //
-// Two records per name. The head ("<tenant>#w", name) holds live, latest and
+// Two records per workflow. The head ("<tenant>#w", name) holds live, latest and
 // hidden. A version ("<tenant>#w#<name>", "v000001") holds the document as
 // canonical JSON, packed. A new version and the head that makes it live are one
 // transaction: whoever reads sees both or neither, two writers never get the
 // same number, and a crash leaves nothing half done. A version exists exactly
 // when its number is at most the head's latest.
+//
+// A source is one record ("<tenant>#src", name): only its present document
+// matters, since an event's record freezes what it has started.
 //
 // Starting an execution reads a document a thousand times a second, so parsed
 // documents are kept (they cannot change) and the live pointer is kept for

@@ -19,7 +19,7 @@ const LiveFor = 2 * time.Second
 // Bounds of what is kept in memory.
 const (
 	maxDocuments = 64 << 20 // weight of parsed documents, see documentWeight
-	maxLive      = 4096     // names
+	maxLive      = 4096     // names, of workflows and of sources each
 )
 
 // OpenExecutions reports whether a workflow has executions that have not ended.
@@ -44,6 +44,7 @@ type Registry struct {
 
 	docs    *lru[docKey, *workflow.Document]
 	live    *lru[nameKey, liveEntry]
+	sources *lru[nameKey, sourceEntry]
 	changes changes
 	flights singleflight.Group
 	putting chan struct{} // one Put at a time: losers of a race would only try again
@@ -59,6 +60,7 @@ func New(c Config) (*Registry, error) {
 		table: table.Patient(c.Table), now: c.Now, open: c.Open,
 		docs:    newLRU[docKey, *workflow.Document](maxDocuments),
 		live:    newLRU[nameKey, liveEntry](maxLive),
+		sources: newLRU[nameKey, sourceEntry](maxLive),
 		putting: make(chan struct{}, 1),
 	}, nil
 }

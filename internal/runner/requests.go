@@ -22,6 +22,11 @@ type StartRequest struct {
 	// be the same whenever the key is.
 	Key  string
 	Body [32]byte
+	// Source is set where Key is the id of an event that came from it: the keys
+	// of each source are its own, and the same event with another body is still
+	// the same event. Keep is how long the key counts; 0: a day.
+	Source string
+	Keep   time.Duration
 }
 
 // Started names the execution a start made or found.
@@ -31,6 +36,7 @@ type Started struct {
 	Version  int
 	Replayed bool // an earlier request with this key made it
 	Ended    bool // it is over already; only ever true of a replay
+	Differs  bool // a replay of a source's event, with another body
 	Created  time.Time
 	Deadline time.Time
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/expr"
@@ -27,14 +25,6 @@ const (
 	maxTagsBytes = 256
 )
 
-// frozen is what a key has started: enough, with the body, for anyone to
-// finish what a dead starter began.
-type frozen struct {
-	workflow string
-	version  int
-	id       string
-}
-
 // Start starts an execution, or finds the one that its key has started.
 // Problems: NotFound for an unknown workflow or version, Invalid for an input
 // that its schema refuses, KeyReused for a key that came with another body,
@@ -43,16 +33,18 @@ func (r *Runner) Start(ctx context.Context, s StartRequest) (Started, error) {
 	meter := &table.Meter{}
 	ctx = table.WithMeter(ctx, meter)
 	f, doc, err := r.freeze(ctx, s)
-	replayed := false
+	var c claimed
 	if s.Key != "" {
-		if f, replayed, err = r.claim(ctx, s, f, err); err == nil && replayed {
+		if f, c, err = r.claim(ctx, s, f, err); err == nil && c.before {
 			doc, err = r.cfg.Docs.Document(ctx, s.Tenant, f.workflow, f.version)
 		}
 	}
 	if err != nil {
 		return Started{}, unavailable(err)
 	}
-	return r.begin(ctx, s, f, doc, meter, replayed)
+	out, err := r.begin(ctx, s, f, doc, meter, c.before)
+	out.Differs = c.differs
+	return out, err
 }
 
 // freeze fixes workflow, version and id of a new execution.
@@ -88,54 +80,6 @@ func decodeInput(raw json.RawMessage) (any, error) {
 		return nil, &problem.Error{Code: problem.Invalid, Detail: "the input is not usable", Faults: []workflow.Fault{{Pointer: "/input", Detail: err.Error()}}}
 	}
 	return v, nil
-}
-
-// claim puts the key's IDEM, or finds what it has started before. bad is why f
-// cannot be started: a replay is answered all the same.
-func (r *Runner) claim(ctx context.Context, s StartRequest, f frozen, bad error) (frozen, bool, error) {
-	key := record.IdemKey(s.Tenant, s.Key)
-	var image table.Attrs
-	if bad != nil {
-		items, err := r.get(ctx, true, key)
-		if err != nil {
-			return f, false, err
-		}
-		if len(items) == 0 || record.Expired(items[0].Attrs, r.cfg.Now()) {
-			return f, false, bad
-		}
-		image = items[0].Attrs
-	} else {
-		now := r.cfg.Now()
-		// Long before its META's, which is kept for Retention at least. A delayed
-		// start is not over before its time: replays until then must find it.
-		expires := now.Add(s.Delay + keyLife)
-		owner := r.nonce(false)
-		_, err := r.write(ctx, table.Write{
-			Key: key, Kind: table.Put,
-			Set: table.Attrs{
-				"fv": table.Int(record.FV), "bh": table.Bytes(s.Body[:]), record.AtOwner: table.String(owner),
-				"ls": table.String(f.workflow + " " + strconv.Itoa(f.version) + " " + f.id), table.ExpiryAttr: table.Int(expires.Unix()),
-			},
-			If: table.Cond{
-				{{Attr: table.SKAttr, Op: table.Absent}},
-				{{Attr: table.ExpiryAttr, Op: table.Le, Value: table.Int(now.Unix())}},
-			},
-		}, owner)
-		old, taken := table.Failed(err)
-		if !taken {
-			return f, false, err
-		}
-		image = old
-	}
-	if string(s.Body[:]) != image["bh"].Raw() {
-		return f, false, problem.New(problem.KeyReused, "this Idempotency-Key came with another request body before; use a new key for a new request")
-	}
-	parts := strings.Fields(image["ls"].Str())
-	if len(parts) != 3 {
-		return f, false, errors.New("the record of this key is not readable")
-	}
-	version, err := strconv.Atoi(parts[1])
-	return frozen{workflow: parts[0], version: version, id: parts[2]}, true, err
 }
 
 // startDeadline is when the execution's time is over: its timeout after it may
