@@ -18,6 +18,7 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/app/local"
 	"github.com/seed-926d1ba8/stepline/internal/invocation"
 	"github.com/seed-926d1ba8/stepline/internal/queue"
+	"github.com/seed-926d1ba8/stepline/internal/secret"
 	"github.com/seed-926d1ba8/stepline/internal/step"
 	"github.com/seed-926d1ba8/stepline/internal/wiring"
 )
@@ -53,12 +54,29 @@ func embedded(t *testing.T, n *notes) *app.Services {
 	})
 	s, err := app.New(app.Ports{
 		Table: notedTable{m.Table, n}, Queue: notedQueue{m.Queue, n}, HTTP: step.NewHTTP(step.HTTPConfig{Now: time.Now}),
-		Now: time.Now, Incarnation: m.File.Incarnation(), Dead: m.File.Dead,
+		Secrets: sampleSecrets(t), Now: time.Now, Incarnation: m.File.Incarnation(), Dead: m.File.Dead,
 	}, app.Config{Keys: [][]byte{[]byte(callbackKey)}, PublicURL: publicURL, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// sampleSecret signs the samples' webhooks: the secret shop, which a function
+// without a prefix for the Parameter Store finds in STEPLINE_SECRET_SHOP.
+const sampleSecret = "sample-secret"
+
+func sampleSecrets(t *testing.T) *secret.Resolver {
+	t.Helper()
+	store, err := secret.NewEnv(func(name string) string { return map[string]string{"STEPLINE_SECRET_SHOP": sampleSecret}[name] }, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := secret.NewResolver(store, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // handler is what a function's main hands to Lambda, on other services.

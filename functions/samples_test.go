@@ -43,6 +43,9 @@ var order = []string{
 	"webhook/callback", "webhook/callback-again",
 	"worker/signal", "worker/solo-ended", "status/get-ended", "cancel/cancel-ended",
 	"admin/retry", "cancel/cancel", "cancel/cancel-unknown", "admin/delete-workflow-in-use",
+	"admin/put-source", "admin/list-sources", "admin/get-source",
+	"webhook/event", "webhook/event-again", "webhook/event-other-body", "webhook/event-cannot-start",
+	"webhook/event-forged", "webhook/event-unknown-source", "admin/delete-source",
 	"deadletter/mixed", "deadletter/open",
 }
 
@@ -51,6 +54,8 @@ var order = []string{
 const (
 	executionHere = "ex_01K0000000000000000000000A"
 	tokenHere     = "AdGhpc2lzLm5vLnRva2Vu.c2FtcGxl"
+	// startedHere is the execution that the story's webhook starts.
+	startedHere = "ex_01K0000000000000000000000B"
 )
 
 // sampleFiles are the samples in the folder, as function/case.
@@ -145,7 +150,7 @@ func TestSamplesAreRealEvents(t *testing.T) {
 }
 
 // story is what the samples of one run have in common.
-type story struct{ execution, token string }
+type story struct{ execution, token, started string }
 
 // send puts what this run knows into an event.
 func (s *story) send(payload []byte) []byte {
@@ -173,6 +178,10 @@ func (s *story) learn(name string, answer []byte) error {
 		if s.execution = executionID.FindString(string(answer)); s.execution == "" {
 			return fmt.Errorf("the start answered no execution: %s", answer)
 		}
+	case "webhook/event":
+		if s.started = executionID.FindString(string(answer)); s.started == "" {
+			return fmt.Errorf("the event started no execution: %s", answer)
+		}
 	case "status/get":
 		m := callback.FindSubmatch(answer)
 		if m == nil {
@@ -193,6 +202,9 @@ func (s *story) normal(answer []byte) ([]byte, error) {
 	text := string(answer)
 	if s.execution != "" {
 		text = strings.ReplaceAll(text, s.execution, executionHere)
+	}
+	if s.started != "" {
+		text = strings.ReplaceAll(text, s.started, startedHere)
 	}
 	if s.token != "" {
 		text = strings.ReplaceAll(text, s.token, tokenHere)

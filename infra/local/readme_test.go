@@ -18,15 +18,16 @@ import (
 var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)\n```$")
 
 // TestReadmesCommandsWork runs the page's shell blocks as they stand, but for
-// the two addresses, against the program.
+// the two addresses and the data folder, against the program.
 func TestReadmesCommandsWork(t *testing.T) {
 	t.Parallel()
 	blocks := shellBlock.FindAllStringSubmatch(readme(t), -1)
 	if len(blocks) == 0 {
 		t.Fatal("README.md has no shell block any more")
 	}
-	p := start(t, "-no-demo", "-data", t.TempDir())
-	here := strings.NewReplacer("http://127.0.0.1:3000", strings.TrimSuffix(p.api, "/v1"), "http://127.0.0.1:3001", p.webhooks)
+	data := t.TempDir()
+	p := start(t, "-no-demo", "-data", data)
+	here := strings.NewReplacer(".stepline/", data+"/", "http://127.0.0.1:3000", strings.TrimSuffix(p.api, "/v1"), "http://127.0.0.1:3001", p.webhooks)
 	var all strings.Builder
 	for _, b := range blocks {
 		out, err := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", here.Replace(b[1])).CombinedOutput()
@@ -35,7 +36,7 @@ func TestReadmesCommandsWork(t *testing.T) {
 		}
 		all.Write(out)
 	}
-	for _, want := range []string{`"version":1`, `"status":"succeeded"`, `"greeting":"Hello, world!"`, `"health":"ok"`} {
+	for _, want := range []string{`"version":1`, `"status":"succeeded"`, `"greeting":"Hello, world!"`, `"health":"ok"`, `{"event":"msg_1","executions":["ex_`} {
 		if !strings.Contains(all.String(), want) {
 			t.Errorf("no %s in\n%s", want, all.String())
 		}
@@ -76,7 +77,7 @@ func TestReadmeNamesEveryField(t *testing.T) {
 	}
 	_, page, _ := strings.Cut(readme(t), "## Workflow documents")
 	seen := 0
-	properties(schema, func(name string) {
+	properties([]any{schema, workflow.SourceSchema()}, func(name string) {
 		seen++
 		if !regexp.MustCompile(`\b` + regexp.QuoteMeta(name) + `\b`).MatchString(page) {
 			t.Errorf("README.md does not name the field %s", name)

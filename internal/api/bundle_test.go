@@ -25,6 +25,7 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/sqlitefile"
 	"github.com/seed-926d1ba8/stepline/internal/table"
 	"github.com/seed-926d1ba8/stepline/internal/table/sqlite"
+	"github.com/seed-926d1ba8/stepline/internal/webhook"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -38,6 +39,7 @@ type bundle struct {
 	t      *testing.T
 	engine *fakeEngine
 	reads  *fakeReads
+	events *fakeEvents
 	table  *countedTable
 	open   atomic.Bool
 	log    *lockedBuffer
@@ -55,7 +57,7 @@ func newBundle(t *testing.T) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bundle{t: t, engine: &fakeEngine{}, reads: &fakeReads{}, table: &countedTable{Table: inner}, log: &lockedBuffer{}}
+	b := &bundle{t: t, engine: &fakeEngine{}, reads: &fakeReads{}, events: &fakeEvents{}, table: &countedTable{Table: inner}, log: &lockedBuffer{}}
 	now := func() time.Time { return noon }
 	reg, err := registry.New(registry.Config{
 		Table: b.table, Now: now,
@@ -65,19 +67,33 @@ func newBundle(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	a, err := api.New(api.Config{
-		Engine: b.engine, Reads: b.reads, Registry: reg, Now: now,
+		Engine: b.engine, Reads: b.reads, Registry: reg, Sources: reg, Events: b.events, Now: now,
 		RequestID: func() string { return "req-1" }, Log: slog.New(slog.NewTextHandler(b.log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
+	mux, webhooks := http.NewServeMux(), a.Handler(api.Webhook)
 	for _, r := range api.Routes() {
-		mux.Handle(r.Method+" "+r.Pattern, a.Handler(r.Function))
+		if r.Function != api.Webhook {
+			mux.Handle(r.Method+" "+r.Pattern, a.Handler(r.Function))
+		}
 	}
 	mux.Handle("/", a.Handler(""))
-	b.Handler = mux
+	b.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if onWebhookAddress(r) {
+			webhooks.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 	return b
+}
+
+// onWebhookAddress reports whether a request of a test goes to the address of
+// its own that webhooks and callbacks have.
+func onWebhookAddress(r *http.Request) bool {
+	return r.Host == "hooks.example.com" || strings.HasPrefix(r.URL.Path, "/-/")
 }
 
 type reply struct {
@@ -212,7 +228,9 @@ func routeOf(r *http.Request) *api.Route {
 	}
 	mux := http.NewServeMux()
 	for _, route := range api.Routes() {
-		mux.Handle(route.Method+" "+route.Pattern, http.NotFoundHandler())
+		if (route.Function == api.Webhook) == onWebhookAddress(r) {
+			mux.Handle(route.Method+" "+route.Pattern, http.NotFoundHandler())
+		}
 	}
 	_, pattern := mux.Handler(r)
 	for _, route := range api.Routes() {
@@ -331,6 +349,21 @@ func (f *fakeReads) List(_ context.Context, _ string, filter history.Filter) (hi
 	defer f.mu.Unlock()
 	f.filters = append(f.filters, filter)
 	return f.list, f.err
+}
+
+// fakeEvents records the deliveries it gets and answers what it is told.
+type fakeEvents struct {
+	mu  sync.Mutex
+	got []webhook.Delivery
+	out webhook.Receipt
+	err error
+}
+
+func (f *fakeEvents) Receive(_ context.Context, d webhook.Delivery) (webhook.Receipt, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.got = append(f.got, d)
+	return f.out, f.err
 }
 
 // countedTable counts the writes that reach the store.

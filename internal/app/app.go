@@ -14,16 +14,22 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/registry"
 	"github.com/seed-926d1ba8/stepline/internal/runner"
+	"github.com/seed-926d1ba8/stepline/internal/secret"
 	"github.com/seed-926d1ba8/stepline/internal/step"
 	"github.com/seed-926d1ba8/stepline/internal/table"
+	"github.com/seed-926d1ba8/stepline/internal/webhook"
 )
 
-// Ports are what the services stand on; all fields but Dead are required.
+// Ports are what the services stand on; all fields but Secrets and Dead are
+// required.
 type Ports struct {
 	Table table.Table
 	Queue queue.Queue
 	HTTP  step.Caller // makes the calls of steps
-	Now   func() time.Time
+	// Secrets finds what the signatures of sources are made with; nil: there
+	// are none, and so no event is genuine.
+	Secrets webhook.Secrets
+	Now     func() time.Time
 	// Incarnation names this process among the holders of leases.
 	Incarnation string
 	// Dead says whose leases are void; nil: nobody's.
@@ -65,8 +71,23 @@ func New(p Ports, c Config) (*Services, error) {
 		return nil, err
 	}
 	s.History.Docs, s.History.Records = s.Registry, s.Runner
-	s.API, err = api.New(api.Config{Engine: s.Runner, Reads: s.History, Registry: s.Registry, Now: p.Now, Log: c.Log})
+	if p.Secrets == nil {
+		p.Secrets = noSecrets{}
+	}
+	events, err := webhook.New(webhook.Config{Sources: s.Registry, Secrets: p.Secrets, Starter: s.Runner, Now: p.Now, Log: c.Log})
+	if err != nil {
+		return nil, err
+	}
+	s.API, err = api.New(api.Config{
+		Engine: s.Runner, Reads: s.History, Registry: s.Registry, Sources: s.Registry, Events: events, Now: p.Now, Log: c.Log,
+	})
 	return s, err
+}
+
+type noSecrets struct{}
+
+func (noSecrets) Resolve(_ context.Context, name string) (string, error) {
+	return "", &secret.MissingError{Name: name, Place: "a store of secrets"}
 }
 
 // seeded is a source of randomness that nobody can guess: execution ids and

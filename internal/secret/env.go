@@ -31,7 +31,8 @@ type Env struct {
 var _ Store = (*Env)(nil)
 
 // NewEnv reads the environment by getenv and the file at path, which need not
-// exist. A file that cannot be used is an error of one line, now and later.
+// exist; with an empty path there is no file. A file that cannot be used is an
+// error of one line, now and later.
 func NewEnv(getenv func(string) string, path string) (*Env, error) {
 	e := &Env{getenv: getenv, path: path}
 	_, err := e.file()
@@ -54,6 +55,9 @@ func (e *Env) Lookup(_ context.Context, name string) (string, bool, error) {
 
 // Place says where the secret would have to be put.
 func (e *Env) Place(name string) string {
+	if e.path == "" {
+		return "the variable " + Variable(name)
+	}
 	return fmt.Sprintf("the variable %s or the file %s", Variable(name), e.path)
 }
 
@@ -64,6 +68,9 @@ const maxFile = 1 << 20
 // lines and comments between. The value goes on to the end of its line; quotes
 // around it are taken off.
 func (e *Env) file() (map[string]string, error) {
+	if e.path == "" {
+		return map[string]string{}, nil
+	}
 	f, err := os.Open(e.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return map[string]string{}, nil

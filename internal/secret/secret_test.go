@@ -205,4 +205,11 @@ func TestEnvFilesThatAreWrong(t *testing.T) {
 	if _, err := NewEnv(func(string) string { return "" }, filepath.Join(t.TempDir(), "none")); err != nil {
 		t.Errorf("a file that is not there: got %v", err)
 	}
+	bare, err := NewEnv(func(string) string { return "v" }, "")
+	if err != nil || bare.Place("a") != "the variable STEPLINE_SECRET_A" {
+		t.Errorf("without a file: got %v", err)
+	}
+	if got, _, err := bare.Lookup(t.Context(), "a"); got != "v" {
+		t.Errorf("without a file: got %q, %v", got, err)
+	}
 }

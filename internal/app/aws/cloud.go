@@ -16,6 +16,8 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/app"
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/queue/sqs"
+	"github.com/seed-926d1ba8/stepline/internal/secret"
+	"github.com/seed-926d1ba8/stepline/internal/secret/ssm"
 	"github.com/seed-926d1ba8/stepline/internal/step"
 	"github.com/seed-926d1ba8/stepline/internal/table/dynamodb"
 )
@@ -45,12 +47,31 @@ func open(cfg sdk.Config, c Config, now func() time.Time, log *slog.Logger) (*Cl
 	cloud := &Cloud{config: c, log: log}
 	cloud.Table = dynamodb.New(dynamodb.Config{Name: c.Table, AWS: cfg, Endpoint: c.TableEndpoint, OnMismatch: cloud.mismatch})
 	cloud.Queue = sqs.New(sqs.Config{AWS: cfg, URLs: c.Queues, Endpoint: c.QueueEndpoint})
-	var err error
+	secrets, err := secretsOf(cfg, c, now)
+	if err != nil {
+		return nil, err
+	}
 	cloud.Services, err = app.New(app.Ports{
-		Table: cloud.Table, Queue: cloud.Queue, HTTP: step.NewHTTP(step.HTTPConfig{Now: now}), Now: now,
+		Table: cloud.Table, Queue: cloud.Queue, HTTP: step.NewHTTP(step.HTTPConfig{Now: now, Secrets: secrets}), Secrets: secrets, Now: now,
 		Incarnation: strings.ToLower(crand.Text()),
 	}, app.Config{Keys: c.Keys, PublicURL: c.PublicURL, Times: c.Times, Log: log})
 	return cloud, err
+}
+
+// secretsOf finds secrets in the Parameter Store, or in the environment where
+// there is no prefix for it.
+func secretsOf(cfg sdk.Config, c Config, now func() time.Time) (*secret.Resolver, error) {
+	var store secret.Store
+	var err error
+	if c.SecretPrefix != "" {
+		store, err = ssm.New(cfg, c.SecretPrefix)
+	} else {
+		store, err = secret.NewEnv(c.Getenv, "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return secret.NewResolver(store, now)
 }
 
 // mismatch tells that DynamoDB's bill is not what the meter computes: a price

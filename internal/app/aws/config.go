@@ -29,6 +29,11 @@ type Config struct {
 	// PublicURL is the base of callback addresses (STEPLINE_PUBLIC_URL),
 	// without a trailing slash. Only functions that run steps need it.
 	PublicURL string
+	// SecretPrefix starts the names of the parameters that hold the secrets
+	// (STEPLINE_SECRET_PREFIX). Without one they are in the environment, read by
+	// Getenv: STEPLINE_SECRET_<NAME>.
+	SecretPrefix string
+	Getenv       func(string) string
 	// TableEndpoint and QueueEndpoint replace the addresses of DynamoDB and SQS
 	// (AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_SQS): stand-ins in tests.
 	TableEndpoint, QueueEndpoint string
@@ -57,11 +62,14 @@ var lanes = []struct {
 func FromEnv(getenv func(string) string) (c Config, err error) {
 	c = Config{
 		Region: getenv("AWS_REGION"), Table: getenv("STEPLINE_TABLE"), Queues: map[queue.Lane]string{},
-		PublicURL: strings.TrimRight(getenv("STEPLINE_PUBLIC_URL"), "/"),
+		PublicURL:    strings.TrimRight(getenv("STEPLINE_PUBLIC_URL"), "/"),
+		SecretPrefix: strings.TrimRight(getenv("STEPLINE_SECRET_PREFIX"), "/"), Getenv: getenv,
 	}
 	switch {
 	case c.Table == "":
 		return c, missing("STEPLINE_TABLE", "the name of the table")
+	case c.SecretPrefix != "" && !strings.HasPrefix(c.SecretPrefix, "/"):
+		return c, fmt.Errorf("STEPLINE_SECRET_PREFIX is %q; the beginning of a parameter's name such as /stepline/prod is expected", c.SecretPrefix)
 	case c.Region == "":
 		return c, missing("AWS_REGION", "a region such as eu-central-1")
 	}

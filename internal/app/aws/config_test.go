@@ -62,6 +62,7 @@ func TestConfigurationRefused(t *testing.T) {
 		"AWS_ENDPOINT_URL_SQS":      {"localhost"},
 		"AWS_ENDPOINT_URL_DYNAMODB": {":8000"},
 		"STEPLINE_SOLO_RENEW":       {"soon", "-1s"},
+		"STEPLINE_SECRET_PREFIX":    {"stepline", "stepline/prod"},
 		"STEPLINE_LOG_LEVEL":        {"loud"},
 	} {
 		for _, value := range wrong {

@@ -78,7 +78,7 @@ func (m *Machine) open(now func() time.Time, getenv func(string) string, c app.C
 	}
 	m.caller = step.NewHTTP(step.HTTPConfig{Now: now, Secrets: secrets})
 	m.Services, err = app.New(app.Ports{
-		Table: m.Table, Queue: m.Queue, HTTP: m.caller, Now: now,
+		Table: m.Table, Queue: m.Queue, HTTP: m.caller, Secrets: secrets, Now: now,
 		Incarnation: m.File.Incarnation(), Dead: m.File.Dead,
 	}, c)
 	return err

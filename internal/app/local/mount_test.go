@@ -53,6 +53,12 @@ func TestTemplateMatchesRoutes(t *testing.T) {
 // machine opens a machine on the template with some of its text replaced.
 func machine(t *testing.T, edits ...string) *Machine {
 	t.Helper()
+	return machineWith(t, nil, edits...)
+}
+
+// machineWith opens one in an environment.
+func machineWith(t *testing.T, vars map[string]string, edits ...string) *Machine {
+	t.Helper()
 	src, err := os.ReadFile(template)
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +75,7 @@ func machine(t *testing.T, edits ...string) *Machine {
 		t.Fatal(err)
 	}
 	c := Config{Data: t.TempDir(), PublicURL: "http://127.0.0.1:3001"}.WithDefaults()
-	m, err := Open(c, w, time.Now, env(nil), slog.New(slog.DiscardHandler))
+	m, err := Open(c, w, time.Now, env(vars), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,15 +13,10 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/secret"
 )
 
-// Client is the part of the SDK's client that is used.
-type Client interface {
-	GetParameter(ctx context.Context, in *ssm.GetParameterInput, opts ...func(*ssm.Options)) (*ssm.GetParameterOutput, error)
-}
-
 // Store finds secrets below a prefix: with /stepline/prod the secret crm is the
 // parameter /stepline/prod/crm.
 type Store struct {
-	client Client
+	client *ssm.Client
 	prefix string
 }
 
@@ -29,12 +24,12 @@ var _ secret.Store = (*Store)(nil)
 
 // New makes a Store. The prefix must begin with a slash; one at its end makes
 // no difference.
-func New(client Client, prefix string) (*Store, error) {
+func New(cfg aws.Config, prefix string) (*Store, error) {
 	prefix = strings.TrimRight(prefix, "/")
 	if !strings.HasPrefix(prefix, "/") {
 		return nil, errors.New("the prefix of secrets must be the beginning of a parameter's name, such as /stepline/prod")
 	}
-	return &Store{client: client, prefix: prefix}, nil
+	return &Store{client: ssm.NewFromConfig(cfg), prefix: prefix}, nil
 }
 
 // Lookup is the value of a secret. A parameter of another type than

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
 // recorded answers as the service's API reference shows it, on the wire: the
@@ -39,10 +38,10 @@ func (r *recorded) Do(req *http.Request) (*http.Response, error) {
 
 func store(t *testing.T, status int, answer string) *Store {
 	t.Helper()
-	s, err := New(ssm.New(ssm.Options{
-		Region: "eu-central-1", HTTPClient: &recorded{t, status, answer}, Retryer: aws.NopRetryer{},
+	s, err := New(aws.Config{
+		Region: "eu-central-1", HTTPClient: &recorded{t, status, answer}, Retryer: func() aws.Retryer { return aws.NopRetryer{} },
 		Credentials: aws.AnonymousCredentials{},
-	}), "/stepline/dev/")
+	}, "/stepline/dev/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +76,7 @@ func TestLookup(t *testing.T) {
 
 func TestPrefix(t *testing.T) {
 	t.Parallel()
-	if _, err := New(nil, "stepline"); err == nil {
+	if _, err := New(aws.Config{}, "stepline"); err == nil {
 		t.Error("a prefix without a slash is no parameter's name")
 	}
 	if got := store(t, 0, "").Place("crm"); !strings.Contains(got, "/stepline/dev/crm") {
