@@ -46,52 +46,54 @@ func (b *bundle) wantSource(r *registry.Registry, name string, n int) {
 
 func TestSourcesAreReplacedAndRemoved(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t)
-	b.wantSource(b.Registry, "shop", 0)
-	b.putSource("shop", 1, true)
-	b.wantSource(b.Registry, "shop", 1)
-	writes := b.table.writes.Load()
-	b.putSource("shop", 1, false)
-	if b.table.writes.Load() != writes {
-		t.Error("an unchanged source was written")
-	}
-	b.putSource("shop", 2, false)
-	b.wantSource(b.Registry, "shop", 2)
-	got, err := b.Source(t.Context(), tenant, "shop")
-	if err != nil || got.Name != "shop" || !got.Updated.Equal(b.clock.now()) || !strings.Contains(string(got.Source), `"s2"`) {
-		t.Errorf("got %+v, %v", got, err)
-	}
-	if err := b.DeleteSource(t.Context(), tenant, "shop"); err != nil {
-		t.Fatal(err)
-	}
-	b.wantSource(b.Registry, "shop", 0)
-	_, err = b.Source(t.Context(), tenant, "shop")
-	wantCode(t, err, problem.NotFound)
-	wantCode(t, b.DeleteSource(t.Context(), tenant, "shop"), problem.NotFound)
-	b.putSource("shop", 1, true)
+	onEveryTable(t, func(t *testing.T, b *bundle) {
+		b.wantSource(b.Registry, "shop", 0)
+		b.putSource("shop", 1, true)
+		b.wantSource(b.Registry, "shop", 1)
+		writes := b.table.writes.Load()
+		b.putSource("shop", 1, false)
+		if b.table.writes.Load() != writes {
+			t.Error("an unchanged source was written")
+		}
+		b.putSource("shop", 2, false)
+		b.wantSource(b.Registry, "shop", 2)
+		got, err := b.Source(t.Context(), tenant, "shop")
+		if err != nil || got.Name != "shop" || !got.Updated.Equal(b.clock.now()) || !strings.Contains(string(got.Source), `"s2"`) {
+			t.Errorf("got %+v, %v", got, err)
+		}
+		if err := b.DeleteSource(t.Context(), tenant, "shop"); err != nil {
+			t.Fatal(err)
+		}
+		b.wantSource(b.Registry, "shop", 0)
+		_, err = b.Source(t.Context(), tenant, "shop")
+		wantCode(t, err, problem.NotFound)
+		wantCode(t, b.DeleteSource(t.Context(), tenant, "shop"), problem.NotFound)
+		b.putSource("shop", 1, true)
+	})
 }
 
 // A change made elsewhere counts within LiveFor, that of a source which was not
 // there before included.
 func TestSourcesOfAnotherProcess(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t)
-	other := b.another()
-	b.wantSource(other, "shop", 0)
-	b.putSource("shop", 1, true)
-	b.clock.pass(registry.LiveFor - time.Millisecond)
-	gets := b.table.gets.Load()
-	b.wantSource(other, "shop", 0)
-	if b.table.gets.Load() != gets {
-		t.Error("a source that is not there is looked for each time")
-	}
-	b.clock.pass(time.Millisecond)
-	b.wantSource(other, "shop", 1)
+	onEveryTable(t, func(t *testing.T, b *bundle) {
+		other := b.another()
+		b.wantSource(other, "shop", 0)
+		b.putSource("shop", 1, true)
+		b.clock.pass(registry.LiveFor - time.Millisecond)
+		gets := b.table.gets.Load()
+		b.wantSource(other, "shop", 0)
+		if b.table.gets.Load() != gets {
+			t.Error("a source that is not there is looked for each time")
+		}
+		b.clock.pass(time.Millisecond)
+		b.wantSource(other, "shop", 1)
+	})
 }
 
 func TestSourcesOfImpossibleNames(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t)
+	b := newBundle(t, 0)
 	b.putSource("shop", 1, true)
 	for _, c := range []struct{ tenant, name string }{{tenant, "a#b"}, {tenant, "~due"}, {tenant, ""}, {tenant + "#src", "shop"}, {"", "shop"}} {
 		s, err := b.LiveSource(t.Context(), c.tenant, c.name)
@@ -108,7 +110,7 @@ func TestSourcesOfImpossibleNames(t *testing.T) {
 func TestSourceWritesThatAreUnclear(t *testing.T) {
 	t.Parallel()
 	for _, after := range []bool{false, true} {
-		b := newBundle(t)
+		b := newBundle(t, 0)
 		b.putSource("warm", 1, true) // the tenant's record is there
 		b.table.failNext(1, table.ErrUnknown, after)
 		b.putSource("shop", 1, true)
@@ -132,24 +134,25 @@ func TestSourceWritesThatAreUnclear(t *testing.T) {
 
 func TestListSources(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t)
-	for i, name := range []string{"c", "a", "b"} {
-		b.putSource(name, i+1, true)
-	}
-	b.put("workflow", 1, 1, true) // not among them
-	var names []string
-	for after, more := "", true; more; {
-		var found []registry.Source
-		var err error
-		if found, more, err = b.Sources(t.Context(), tenant, after, 2); err != nil {
-			t.Fatal(err)
+	onEveryTable(t, func(t *testing.T, b *bundle) {
+		for i, name := range []string{"c", "a", "b"} {
+			b.putSource(name, i+1, true)
 		}
-		for _, s := range found {
-			names = append(names, s.Name)
-			after = s.Name
+		b.put("workflow", 1, 1, true) // not among them
+		var names []string
+		for after, more := "", true; more; {
+			var found []registry.Source
+			var err error
+			if found, more, err = b.Sources(t.Context(), tenant, after, 2); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range found {
+				names = append(names, s.Name)
+				after = s.Name
+			}
 		}
-	}
-	if strings.Join(names, "") != "abc" {
-		t.Errorf("got %v", names)
-	}
+		if strings.Join(names, "") != "abc" {
+			t.Errorf("got %v", names)
+		}
+	})
 }

@@ -96,7 +96,7 @@ func TestAThousandDeliveriesOfOneEvent(t *testing.T) {
 		t.Fatalf("got %s, %v", answers[0], err)
 	}
 	work(t, m)
-	if err := m.Runner.Await(t.Context(), api.DefaultTenant, got.Executions[0]); err != nil {
+	if _, err := m.Runner.Await(t.Context(), api.DefaultTenant, got.Executions[0]); err != nil {
 		t.Fatal(err)
 	}
 	all, err := m.History.List(t.Context(), api.DefaultTenant, history.Filter{Limit: 10})
@@ -212,7 +212,7 @@ func TestWebhookStepsAreEvents(t *testing.T) {
 		t.Fatalf("%d %s", rec.Code, rec.Body)
 	}
 	work(t, m)
-	if err := m.Runner.Await(t.Context(), api.DefaultTenant, started.ID); err != nil {
+	if _, err := m.Runner.Await(t.Context(), api.DefaultTenant, started.ID); err != nil {
 		t.Fatal(err)
 	}
 	x, err := m.History.Get(t.Context(), api.DefaultTenant, started.ID)
