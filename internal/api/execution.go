@@ -27,7 +27,7 @@ func (a *API) read(r *http.Request) (*history.Execution, error) {
 	if err != nil {
 		return nil, err
 	}
-	run, err := number(r.URL.Query(), "run", 0, 1, 1<<31-1)
+	run, err := number(r.URL.Query(), "run", 0, 1<<31-1)
 	if err != nil {
 		return nil, err
 	}

@@ -73,10 +73,10 @@ func filterOf(q url.Values) (f history.Filter, err error) {
 	if f.Status != "" && !slices.Contains(record.Statuses, f.Status) {
 		return f, badParameter("status", "must be one of "+joinStatuses())
 	}
-	if f.Version, err = number(q, "version", 0, 1, 1<<31-1); err != nil {
+	if f.Version, err = number(q, "version", 0, 1<<31-1); err != nil {
 		return f, err
 	}
-	if f.Limit, err = number(q, "limit", history.DefaultLimit, 1, history.MaxLimit); err != nil {
+	if f.Limit, err = number(q, "limit", history.DefaultLimit, history.MaxLimit); err != nil {
 		return f, err
 	}
 	if f.From, err = moment(q, "from"); err != nil {
@@ -104,14 +104,14 @@ func joinStatuses() string {
 	return strings.Join(all, ", ")
 }
 
-// number is a whole number from least to most; def when it is absent.
-func number(q url.Values, name string, def, least, most int) (int, error) {
+// number is a whole number from 1 to most; def when it is absent.
+func number(q url.Values, name string, def, most int) (int, error) {
 	if !q.Has(name) {
 		return def, nil
 	}
 	n, err := strconv.Atoi(q.Get(name))
-	if err != nil || n < least || n > most {
-		return 0, badParameter(name, fmt.Sprintf("must be a whole number from %d to %d", least, most))
+	if err != nil || n < 1 || n > most {
+		return 0, badParameter(name, fmt.Sprintf("must be a whole number from 1 to %d", most))
 	}
 	return n, nil
 }

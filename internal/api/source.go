@@ -85,7 +85,7 @@ func (a *API) deleteSource(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) listSources(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	limit, err := number(q, "limit", 100, 1, 100)
+	limit, err := number(q, "limit", 100, 100)
 	if err != nil {
 		return err
 	}

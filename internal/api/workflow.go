@@ -122,7 +122,7 @@ const cursorMark = "1:"
 
 func (a *API) listWorkflows(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	limit, err := number(q, "limit", 100, 1, 100)
+	limit, err := number(q, "limit", 100, 100)
 	if err != nil {
 		return err
 	}

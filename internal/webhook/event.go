@@ -91,7 +91,7 @@ func key(src *workflow.Source, env expr.Env) (string, error) {
 // input is the execution's input: what the source makes of the event, or its
 // body.
 func input(src *workflow.Source, env expr.Env) (json.RawMessage, error) {
-	var v any = env["event"].(map[string]any)["body"]
+	v := env["event"].(map[string]any)["body"]
 	var err error
 	if src.Input != nil {
 		if v, err = src.Input.Eval(env); err != nil {
