@@ -1,11 +1,8 @@
 package api
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"strconv"
 )
@@ -18,16 +15,6 @@ func respond(w http.ResponseWriter, status int, v any) error {
 	}
 	send(w, status, b)
 	return nil
-}
-
-func encode(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	e := json.NewEncoder(&buf)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, fmt.Errorf("api: encode the answer: %w", err)
-	}
-	return buf.Bytes(), nil
 }
 
 func send(w http.ResponseWriter, status int, b []byte) {

@@ -126,7 +126,10 @@ func (s *Step) Tried() int {
 }
 
 // PackBody is the body as stored, before any splitting into chunks.
-func (s *Step) PackBody() []byte { return Pack(appendBody(nil, &s.Body)) }
+func (s *Step) PackBody() []byte {
+	room := 192 + len(s.Body.Output) + len(s.Body.Response) + 64*len(s.Body.Attempts)
+	return Pack(appendBody(make([]byte, 0, room), &s.Body))
+}
 
 // Attrs is the item. body is the packed body or the reference to its chunks.
 func (s *Step) Attrs(body []byte) table.Attrs {
