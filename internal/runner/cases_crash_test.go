@@ -134,3 +134,96 @@ output: {a: "{{ steps.a.output }}"}
 		w.called(held, "a", 2)
 	})
 }
+
+// RELEASE applied and its reply lost, a callback comes in → one holder; three
+// lives each ended by a crash just after the release → still running.
+func TestCase15AppliedReleaseWithoutAnAnswer(t *testing.T) {
+	const doc = `
+name: asked
+steps:
+  - {id: word, type: callback, timeout: 1h}
+  - {id: a, type: http, request: {url: "http://there/a"}}
+output: {a: "{{ steps.a.output }}"}
+`
+	// lost has the callback come, and happen what then happens, before the
+	// worker hears that its release has no answer.
+	lost := func(t *testing.T, busy bool) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.document(doc)
+			w.answers("a", answer{after: 10 * time.Second})
+			api, one, two := w.process("api"), w.process("one"), w.process("two")
+			id := api.begins("asked")
+			w.when(one, at("release"), func(o *op, apply func() error) error {
+				err := replyLost(o, apply)
+				w.accepted("the callback", api.callback(id, "word", `1`))
+				if busy {
+					two.take(w.messages(id)[1])
+					w.until("worker 2 calls", time.Second, func() bool { return len(w.calls(id, "a")) == 1 })
+				}
+				return err
+			})
+			inv := one.take(w.message(id)).wait()
+			if busy != (len(inv.failed) == 1) {
+				t.Errorf("worker 1 reports %d messages failed; it may acknowledge its own, and nothing that may be the next holder's token", len(inv.failed))
+			}
+			w.lambda()
+			w.succeeds(id, time.Minute, `{"a":{"from":"a"}}`)
+			w.called(id, "a", 1)
+			if by := w.calls(id, "a")[0].by; by == one {
+				t.Error("worker 1 has gone on without a lease")
+			}
+			if n := w.meta(id).Epoch; n != 2 {
+				t.Errorf("%d leases, want 2", n)
+			}
+			w.silent(id, 2*time.Minute)
+		})
+	}
+	t.Run("before the next holder", func(t *testing.T) { lost(t, false) })
+	t.Run("after the next holder", func(t *testing.T) { lost(t, true) })
+	t.Run("no answer at all", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.document(threeSteps)
+			w.answers("a", answer{fails: retry.Upstream}, answer{})
+			id, one := w.process("api").begins("three"), w.process("one")
+			w.when(one, at("release"), replyLost).often()
+			if inv := one.take(w.message(id)).wait(); len(inv.failed) > 0 {
+				t.Error("the message was not done")
+			}
+			var whys []record.Why
+			for _, m := range w.messages(id) {
+				whys = append(whys, m.Why)
+			}
+			if fmt.Sprint(whys) != "[timer guard]" {
+				t.Errorf("it has left %v, want a timer as if the release were written and a guard as if not", whys)
+			}
+			w.lambda()
+			w.succeeds(id, time.Minute, `{"c":{"from":"c"}}`)
+			w.called(id, "a", 2)
+			w.silent(id, 2*time.Minute)
+		})
+	})
+	t.Run("three lives", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.document(strings.Replace(threeSteps, "attempts: 2", "attempts: 20", 1))
+			// Each life is two workers: one dies in the call, and the one that
+			// takes over just after it has released.
+			dies := answer{then: func(c made) { c.by.kill() }}
+			fails := answer{fails: retry.Upstream}
+			w.answers("a", dies, fails, dies, fails, dies, fails, answer{})
+			releases := w.when(nil, at("release"), diesAfter)
+			releases.times = 3
+			id := w.process("api").begins("three")
+			w.lambda()
+			w.cron()
+			w.until("three workers have died after a release", time.Hour, func() bool { return releases.hits == 3 && w.status(id) == record.Waiting })
+			if m := w.meta(id); m.Crashes != 0 {
+				t.Errorf("%d crashes count, want none: each life has released", m.Crashes)
+			}
+			w.succeeds(id, time.Hour, `{"c":{"from":"c"}}`)
+			w.called(id, "a", 7)
+			if n := w.deadLetters(id); n != 0 {
+				t.Errorf("%d dead letters, want none", n)
+			}
+		})
+	})
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/record"
@@ -123,4 +125,17 @@ func (w *world) buried(id string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.queue.buried[record.PK(tenant, id)]
+}
+
+// recorded lists the steps that have a record in a run, in order.
+func (w *world) recorded(id string, run int) (steps []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for k := range w.table {
+		if name, ours := strings.CutPrefix(k.SK, record.StepPrefix(run)); ours && k.PK == record.PK(tenant, id) {
+			steps = append(steps, name)
+		}
+	}
+	slices.Sort(steps)
+	return steps
 }

@@ -78,14 +78,6 @@ func (w *world) add(m queue.Message) *message {
 	return msg
 }
 
-// drop loses a message.
-func (w *world) drop(m *message) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.remove(m)
-	w.note("%-8s %s is lost", "", m)
-}
-
 // double stores a message once more, as a sender that was not answered does.
 func (w *world) double(m *message) *message {
 	w.mu.Lock()
@@ -104,9 +96,12 @@ func (w *world) hold(m *message, d time.Duration) {
 	w.note("%-8s %s is held up for %s", "", m, d)
 }
 
-// remove deletes a message. Callers hold mu.
-func (w *world) remove(m *message) {
-	w.queue.all = slices.DeleteFunc(w.queue.all, func(x *message) bool { return x == m })
+// bury moves a message to the dead lane, as one that was received too often.
+func (w *world) bury(m *message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m.receives = wiring[m.lane].receives
+	w.receive(m)
 }
 
 // receive hands a message out, or buries it when it was received too often:

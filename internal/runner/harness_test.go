@@ -81,7 +81,6 @@ func oneWorld(t *testing.T, test func(w *world)) {
 			table: tableState{}, queue: newQueue(), net: newNet(), docs: map[string][]*workflow.Document{}, states: map[string][]moment{},
 		}
 		w.store = memory{w}
-		w.store = memory{w}
 		w.table.put(table.Key{PK: record.TenantsPK, SK: tenant}, table.Attrs{"fv": table.Int(1), "shards": table.Int(1)})
 		defer w.close(cancel)
 		test(w)
