@@ -215,7 +215,7 @@ output: {a: "{{ steps.a.output }}"}
 			id := w.process("api").begins("three")
 			w.lambda()
 			w.cron()
-			w.until("three workers have died after a release", time.Hour, func() bool { return releases.hits == 3 && w.status(id) == record.Waiting })
+			w.until("three workers have died after a release", time.Hour, func() bool { return releases.sprung() == 3 && w.status(id) == record.Waiting })
 			if m := w.meta(id); m.Crashes != 0 {
 				t.Errorf("%d crashes count, want none: each life has released", m.Crashes)
 			}

@@ -53,7 +53,7 @@ func killedAfterEach(t *testing.T, prepare func(w *world) contest) {
 					}).after(deaths)
 					death.optional = true
 					c.act(victim)
-					survived = death.hits == 0
+					survived = death.sprung() == 0
 					if survived || !first {
 						c.rival()
 					}
@@ -170,47 +170,58 @@ output: {c: "{{ steps.c.output }}"}
 // the outcomes it keeps.
 func TestCase13OneOfTwoRetriesWins(t *testing.T) {
 	keeps := map[string][]string{"b": {"a"}, "c": {"a", "b"}}
-	for winner, loser := range map[string]string{"b": "c", "c": "b"} {
-		t.Run("from "+winner, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
-				w.document(threeSteps)
-				var kept []string
-				begun := answer{then: func(c made) { kept = w.recorded(c.id, 2) }}
-				w.answers("b", answer{}, begun)
-				w.answers("c", answer{fails: retry.ClientError}, begun)
-				if winner == "b" {
-					w.answers("c", answer{fails: retry.ClientError}, answer{})
-				}
-				slow, fast := w.process("slow"), w.process("fast")
-				id := fast.begins("three")
-				w.process("one").take(w.message(id)).wait()
-				if st := w.status(id); st != record.Failed {
-					t.Fatalf("the first run is %s, want failed", st)
-				}
+	// wins lets a slower retry from one step arrive when the faster one from
+	// another is queued, or when all of its run has ended.
+	wins := func(t *testing.T, winner, loser string, ended bool) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.document(threeSteps)
+			var kept []string
+			begun := answer{then: func(c made) { kept = w.recorded(c.id, 2) }}
+			w.answers("b", answer{}, begun)
+			w.answers("c", answer{fails: retry.ClientError}, begun)
+			if winner == "b" {
+				w.answers("c", answer{fails: retry.ClientError}, answer{})
+			}
+			slow, fast := w.process("slow"), w.process("fast")
+			id := fast.begins("three")
+			w.process("one").take(w.message(id)).wait()
+			if st := w.status(id); st != record.Failed {
+				t.Fatalf("the first run is %s, want failed", st)
+			}
 
-				w.when(slow, at("retry"), meanwhile(func() { w.accepted("the faster retry", fast.retry(id, winner)) }))
-				w.conflicts("the slower retry", slow.retry(id, loser))
+			w.when(slow, at("retry"), meanwhile(func() {
+				w.accepted("the faster retry", fast.retry(id, winner))
+				if ended {
+					w.lambda()
+					w.ends(id, time.Second)
+				}
+			}))
+			w.conflicts("the slower retry", slow.retry(id, loser))
+			if !ended {
 				w.lambda()
-				w.succeeds(id, time.Second, `{"c":{"from":"c"}}`)
-
-				if !slices.Equal(kept, keeps[winner]) {
-					t.Errorf("the new run began with the outcomes of %v, want %v", kept, keeps[winner])
+			}
+			w.succeeds(id, time.Second, `{"c":{"from":"c"}}`)
+			if !slices.Equal(kept, keeps[winner]) {
+				t.Errorf("the new run began with the outcomes of %v, want %v", kept, keeps[winner])
+			}
+			for _, step := range []string{"a", "b"} {
+				times := 2
+				if slices.Contains(keeps[winner], step) {
+					times = 1
 				}
-				for _, step := range []string{"a", "b"} {
-					times := 2
-					if slices.Contains(keeps[winner], step) {
-						times = 1
-					}
-					w.called(id, step, times)
-				}
-				w.called(id, "c", 2)
-				if m := w.meta(id); m.Run != 2 {
-					t.Errorf("%d runs, want 2", m.Run)
-				}
-				w.silent(id, 2*time.Minute)
-			})
+				w.called(id, step, times)
+			}
+			w.called(id, "c", 2)
+			if m := w.meta(id); m.Run != 2 {
+				t.Errorf("%d runs, want 2", m.Run)
+			}
+			w.silent(id, 2*time.Minute)
 		})
 	}
+	t.Run("from b", func(t *testing.T) { wins(t, "b", "c", false) })
+	t.Run("from c", func(t *testing.T) { wins(t, "c", "b", false) })
+	t.Run("from b, which has ended", func(t *testing.T) { wins(t, "b", "c", true) })
+	t.Run("from c, which has ended", func(t *testing.T) { wins(t, "c", "b", true) })
 }
 
 // The last step fails once, succeeds as `lo`, RETRY from an earlier step → it

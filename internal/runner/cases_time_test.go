@@ -94,8 +94,8 @@ func TestCase10ReplaysOfADeadStarter(t *testing.T) {
 			w.lambda()
 			w.succeeds(id, 4*time.Minute, `{"a":{"from":"a"}}`)
 			w.pass(10 * time.Minute)
-			if sent.hits != 1 {
-				t.Errorf("the sweep has sent %d messages, want one", sent.hits)
+			if n := sent.sprung(); n != 1 {
+				t.Errorf("the sweep has sent %d messages, want one", n)
 			}
 			w.called(id, "a", 1)
 			w.silent(id, 0)

@@ -152,6 +152,7 @@ func thereupon(f func()) fault {
 
 // trap waits for a process to come to a point.
 type trap struct {
+	w        *world
 	name     string
 	p        *process // nil: whoever comes
 	at       point
@@ -169,7 +170,7 @@ func (w *world) when(p *process, at point, do fault) *trap {
 	if p != nil {
 		name = p.name + "'s " + name
 	}
-	tr := &trap{name: name, p: p, at: at, do: do, times: 1}
+	tr := &trap{w: w, name: name, p: p, at: at, do: do, times: 1}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.traps = append(w.traps, tr)
@@ -181,6 +182,13 @@ func (tr *trap) after(n int) *trap { tr.skip = n; return tr }
 
 // often springs the trap each time, also never.
 func (tr *trap) often() *trap { tr.times, tr.optional = 1<<30, true; return tr }
+
+// sprung is how often it has.
+func (tr *trap) sprung() int {
+	tr.w.mu.Lock()
+	defer tr.w.mu.Unlock()
+	return tr.hits
+}
 
 // caught finds the trap that an operation falls into, nil for none.
 func (w *world) caught(o *op) *trap {

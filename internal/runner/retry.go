@@ -66,9 +66,12 @@ func (r *Runner) Retry(ctx context.Context, tenant, id string, q RetryRequest) e
 	return unavailable(r.openRun(ctx, m, plan, version, deadline, q.Input))
 }
 
-// retriedAlready answers a retry of an execution that is open: the same retry
+// retriedAlready answers a retry that finds another one's run: the same retry
 // once more, or a conflict.
 func (r *Runner) retriedAlready(ctx context.Context, m *record.Meta, plan plannedRetry) error {
+	if m.Status.Terminal() { // all of that other run has passed meanwhile
+		return problem.New(problem.Conflict, fmt.Sprintf("another retry came first, and its run has ended as %s", m.Status))
+	}
 	if m.Retry == plan.String() {
 		return r.wake(ctx, m)
 	}
