@@ -25,7 +25,7 @@ const module = "github.com/seed-926d1ba8/stepline/"
 // its place here, by the lowest layer that has all it needs above it.
 var layers = [][]string{
 	{"internal/expr", "internal/retry", "internal/table", "internal/queue", "internal/sqlitefile", "internal/sign", "internal/secret"},
-	{"internal/workflow", "internal/record", "internal/step", "internal/telemetry", "internal/wiring"},
+	{"internal/workflow", "internal/record", "internal/step", "internal/telemetry", "internal/standintest", "internal/wiring"},
 	{"internal/engine", "internal/problem"},
 	{"internal/runner", "internal/registry", "internal/history"},
 	{"internal/webhook"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -11,9 +12,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -29,6 +33,8 @@ var (
 	tableSource []byte
 	//go:embed java/QueueServer.java
 	queueSource []byte
+	//go:embed java/BubbleNow.java
+	clockSource []byte
 	//go:embed java/pom.xml
 	queuePom []byte
 )
@@ -83,7 +89,7 @@ func tableServer(ctx context.Context, cache string) (*java, error) {
 	libs := filepath.Join(filepath.Dir(found[0]), "DynamoDBLocal_lib")
 	j := &java{class: "TableServer", classPath: []string{found[0], filepath.Join(libs, "*")}}
 	j.options = []string{"-Xmx512m", "-Djava.library.path=" + libs}
-	err = j.compile(ctx, cache, tableSource)
+	err = j.compile(ctx, cache, map[string][]byte{"TableServer.java": tableSource}, nil)
 	return j, err
 }
 
@@ -101,25 +107,81 @@ func queueServer(ctx context.Context, cache string) (*java, error) {
 		return nil, err
 	}
 	j := &java{class: "QueueServer", classPath: []string{filepath.Join(dir, "lib", "*")}, options: []string{"-Xmx384m"}}
-	err = j.compile(ctx, cache, queueSource)
+	sources := map[string][]byte{"QueueServer.java": queueSource, "BubbleNow.java": clockSource}
+	err = j.compile(ctx, cache, sources, func(into string) error { return askTheClock(filepath.Join(dir, "lib"), into) })
 	return j, err
 }
 
-// compile puts the program's own class in front of the class path. Each state
-// of the source has its folder.
-func (j *java) compile(ctx context.Context, cache string, source []byte) error {
-	sum := sha256.Sum256(source)
-	dir := filepath.Join(cache, j.class+"-"+hex.EncodeToString(sum[:6]))
+// compile puts the program's own classes in front of the class path, and what
+// more adds to them. Each state of the sources has its folder.
+func (j *java) compile(ctx context.Context, cache string, sources map[string][]byte, more func(into string) error) error {
+	sum := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		sum.Write(sources[name])
+	}
+	dir := filepath.Join(cache, j.class+"-"+hex.EncodeToString(sum.Sum(nil)[:6]))
 	err := once(dir, func(into string) error {
-		file := filepath.Join(into, j.class+".java")
-		if err := os.WriteFile(file, source, 0o600); err != nil {
+		args := []string{"-cp", strings.Join(j.classPath, string(os.PathListSeparator)), "-d", "."}
+		for name, text := range sources {
+			if err := os.WriteFile(filepath.Join(into, name), text, 0o600); err != nil {
+				return err
+			}
+			args = append(args, name)
+		}
+		if _, err := command(ctx, into, "javac", args...); err != nil || more == nil {
 			return err
 		}
-		_, err := command(ctx, into, "javac", "-cp", strings.Join(j.classPath, string(os.PathListSeparator)), "-d", ".", file)
-		return err
+		return more(into)
 	})
 	j.classPath = append([]string{dir}, j.classPath...)
 	return err
+}
+
+// askTheClock makes the few classes of ElasticMQ that read the machine's time
+// ask BubbleNow: in a class file's list of constants the class that is asked is
+// one name.
+func askTheClock(libs, into string) error {
+	for _, c := range []struct {
+		jar, class string
+		ask        []string
+	}{
+		{"elasticmq-core_*.jar", "org/elasticmq/actor/queue/InternalMessage$.class", []string{"java/lang/System", "java/time/OffsetDateTime"}},
+		{"elasticmq-rest-sqs_*.jar", "org/elasticmq/rest/sqs/QueueAttributesOps.class", []string{"java/lang/System"}},
+	} {
+		text, err := classFile(filepath.Join(libs, c.jar), c.class)
+		if err != nil {
+			return err
+		}
+		for _, name := range c.ask {
+			was := constant(name)
+			if bytes.Count(text, was) != 1 {
+				return fmt.Errorf("%s of this version of ElasticMQ does not ask %s for the time", c.class, name)
+			}
+			text = bytes.Replace(text, was, constant("clocks/BubbleNow"), 1)
+		}
+		if err := writeFile(filepath.Join(into, filepath.FromSlash(c.class)), bytes.NewReader(text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// constant is a name in a class file's list of constants: tag, length, letters.
+func constant(name string) []byte {
+	return append([]byte{1, 0, byte(len(name))}, name...)
+}
+
+func classFile(pattern, class string) ([]byte, error) {
+	jars, err := filepath.Glob(pattern)
+	if err != nil || len(jars) != 1 {
+		return nil, fmt.Errorf("there is no %s", pattern)
+	}
+	jar, err := zip.OpenReader(jars[0])
+	if err != nil {
+		return nil, err
+	}
+	defer jar.Close()
+	return fs.ReadFile(jar, class)
 }
 
 // once fills a folder unless it is there. It appears complete or not at all.

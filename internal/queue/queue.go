@@ -44,7 +44,7 @@ type Message struct {
 type Delivery struct {
 	ID       string // the message's id, the same on every delivery of it
 	Body     []byte
-	Receives int // 1 on the first delivery
+	Receives int // 1 on the first delivery; on Dead it may go on from before
 	Sent     time.Time
 	Lane     Lane
 	// Receipt is the driver's handle of this one receipt.

@@ -1,3 +1,4 @@
+import clocks.BubbleNow;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
@@ -9,13 +10,14 @@ import java.time.ZoneOffset;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.pekko.actor.ActorRef;
 import org.apache.pekko.actor.ActorSystem;
 import org.apache.pekko.actor.Props;
 import org.elasticmq.NodeAddress;
 import org.elasticmq.StrictSQSLimits$;
 import org.elasticmq.actor.QueueManagerActor;
+import org.elasticmq.rest.sqs.SQSRestServer;
 import org.elasticmq.rest.sqs.SQSRestServerBuilder$;
 import org.elasticmq.util.NowProvider;
 import scala.Option;
@@ -33,29 +35,32 @@ import scala.Option;
 public final class QueueServer {
   /** A clock that shows what it was told. */
   static final class Hand extends NowProvider {
-    final AtomicLong at = new AtomicLong();
+    final String system;
+
+    Hand(String system) {
+      this.system = system;
+    }
 
     @Override
     public long nowMillis() {
-      return at.get();
+      return BubbleNow.of(system);
     }
 
     @Override
     public OffsetDateTime now() {
-      return Instant.ofEpochMilli(at.get()).atOffset(ZoneOffset.UTC);
+      return Instant.ofEpochMilli(nowMillis()).atOffset(ZoneOffset.UTC);
     }
   }
 
-  record Clocked(Hand hand, ActorRef queues, org.elasticmq.rest.sqs.SQSRestServer server) {}
-
-  static final Map<String, Clocked> clocked = new ConcurrentHashMap<>();
-  static final ActorSystem system = ActorSystem.create("queues");
+  static final Map<String, ActorSystem> clocked = new ConcurrentHashMap<>();
+  static final AtomicInteger made = new AtomicInteger();
 
   public static void main(String[] addresses) throws Exception {
-    ActorRef queues = queues(new NowProvider());
-    int port = open(queues, addresses[0], 0).waitUntilStarted().localAddress().getPort();
+    ActorSystem system = ActorSystem.create("queues");
+    ActorRef queues = queues(system, new NowProvider());
+    int port = open(system, queues, addresses[0], 0);
     for (int i = 1; i < addresses.length; i++) {
-      open(queues, addresses[i], port).waitUntilStarted();
+      open(system, queues, addresses[i], port);
     }
     HttpServer control =
         HttpServer.create(new InetSocketAddress(InetAddress.getByName("127.0.0.1"), 0), 0);
@@ -67,21 +72,24 @@ public final class QueueServer {
     Runtime.getRuntime().halt(0);
   }
 
-  static ActorRef queues(NowProvider clock) {
+  static ActorRef queues(ActorSystem system, NowProvider clock) {
     return system.actorOf(
         Props.create(
             QueueManagerActor.class, clock, StrictSQSLimits$.MODULE$, Option.<ActorRef>empty()));
   }
 
-  static org.elasticmq.rest.sqs.SQSRestServer open(ActorRef queues, String address, int port) {
-    return SQSRestServerBuilder$.MODULE$
-        .withActorSystem(system)
-        .withQueueManagerActor(queues)
-        .withSQSLimits(StrictSQSLimits$.MODULE$)
-        .withInterface(address)
-        .withPort(port)
-        .withServerAddress(new NodeAddress("http", address, port, ""))
-        .start();
+  /** Opens a server and returns its port. */
+  static int open(ActorSystem system, ActorRef queues, String address, int port) {
+    SQSRestServer server =
+        SQSRestServerBuilder$.MODULE$
+            .withActorSystem(system)
+            .withQueueManagerActor(queues)
+            .withSQSLimits(StrictSQSLimits$.MODULE$)
+            .withInterface(address)
+            .withPort(port)
+            .withServerAddress(new NodeAddress("http", address, port, ""))
+            .start();
+    return server.waitUntilStarted().localAddress().getPort();
   }
 
   static void control(HttpExchange call) throws IOException {
@@ -89,19 +97,16 @@ public final class QueueServer {
     String answer = "";
     switch (words[1]) {
       case "new" -> {
-        Hand hand = new Hand();
-        ActorRef queues = queues(hand);
-        var server = open(queues, "127.0.0.1", 0);
-        int port = server.waitUntilStarted().localAddress().getPort();
-        String id = Integer.toString(port);
-        clocked.put(id, new Clocked(hand, queues, server));
-        answer = id + " " + port;
+        String id = "clocked" + made.incrementAndGet();
+        ActorSystem system = ActorSystem.create(id);
+        BubbleNow.set(id, 0);
+        clocked.put(id, system);
+        answer = id + " " + open(system, queues(system, new Hand(id)), "127.0.0.1", 0);
       }
-      case "set" -> clocked.get(words[2]).hand().at.set(Long.parseLong(words[3]));
+      case "set" -> BubbleNow.set(words[2], Long.parseLong(words[3]));
       case "end" -> {
-        Clocked ended = clocked.remove(words[2]);
-        ended.server().stopAndGetFuture().apply();
-        system.stop(ended.queues());
+        clocked.remove(words[2]).terminate();
+        BubbleNow.forget(words[2]);
       }
       default -> answer = "unknown";
     }

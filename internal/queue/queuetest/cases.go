@@ -104,6 +104,8 @@ func visibility(t *testing.T, f Fixture) {
 	c.expect(time.Hour, 2)
 }
 
+// Whether the dead-letter lane counts receives anew is the driver's: SQS goes
+// on counting.
 func redrive(t *testing.T, f Fixture) {
 	c := consume(t, f.Pump(queue.Normal, 1), func(queue.Delivery) bool { return true })
 	send(t, f.Queue, message("poison"))
@@ -116,7 +118,7 @@ func redrive(t *testing.T, f Fixture) {
 	wantDepth(t, f.Queue, queue.Normal, 0, 0, 0)
 	wantDepth(t, f.Queue, queue.Dead, 1, 0, 0)
 	d := consume(t, f.Pump(queue.Dead, 1), nil).expect(0, 1)[0]
-	if d.ID != got[0].ID || string(d.Body) != "poison" || d.Lane != queue.Dead || d.Receives != 1 || !d.Sent.Equal(got[0].Sent) {
+	if d.ID != got[0].ID || string(d.Body) != "poison" || d.Lane != queue.Dead || d.Receives < 1 || !d.Sent.Equal(got[0].Sent) {
 		t.Errorf("in the dead-letter lane as %+v, was %+v", d, got[0])
 	}
 }

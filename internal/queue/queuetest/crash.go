@@ -7,15 +7,6 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 )
 
-// crash kills the queue and opens it again.
-func crash(t *testing.T, f Fixture) Fixture {
-	t.Helper()
-	if f.Crash == nil {
-		t.Skip("this driver cannot show a crash")
-	}
-	return f.Crash()
-}
-
 // settled is longer than a driver may take to write down a receive or an
 // acknowledgement that nobody waits for.
 const settled = time.Second
@@ -24,7 +15,7 @@ func crashInFlight(t *testing.T, f Fixture) {
 	c := consume(t, f.Pump(queue.Normal, 1), func(queue.Delivery) bool { return true })
 	send(t, f.Queue, message("a"))
 	was := c.expect(settled, 1)[0]
-	f = crash(t, f)
+	f = f.Crash()
 	c = consume(t, f.Pump(queue.Normal, 1), nil)
 	if d := c.expect(0, 1)[0]; d.ID != was.ID || string(d.Body) != "a" || d.Receives != 2 || !d.Sent.Equal(was.Sent) {
 		t.Errorf("after the crash %+v, before %+v; it must be visible at once with its receives kept", d, was)
@@ -35,7 +26,7 @@ func crashDelayed(t *testing.T, f Fixture) {
 	later := message("later")
 	later.Delay = 10 * time.Minute
 	send(t, f.Queue, later)
-	f = crash(t, f)
+	f = f.Crash()
 	wantDepth(t, f.Queue, queue.Normal, 0, 0, 1)
 	c := consume(t, f.Pump(queue.Normal, 1), nil)
 	c.expect(10*time.Minute-2*time.Second, 0)
@@ -46,7 +37,7 @@ func crashAfterAck(t *testing.T, f Fixture) {
 	c := consume(t, f.Pump(queue.Normal, 1), nil)
 	send(t, f.Queue, message("a"))
 	first := c.expect(settled, 1)[0]
-	f = crash(t, f)
+	f = f.Crash()
 	wantDepth(t, f.Queue, queue.Normal, 0, 0, 0)
 	c = consume(t, f.Pump(queue.Normal, 1), nil)
 	send(t, f.Queue, message("b"))
@@ -62,7 +53,7 @@ func crashCountsTwice(t *testing.T, f Fixture) {
 	for range MaxReceives {
 		c := consume(t, f.Pump(queue.Normal, 1), func(queue.Delivery) bool { return true })
 		c.expect(settled, 1)
-		f = crash(t, f)
+		f = f.Crash()
 	}
 	wantDepth(t, f.Queue, queue.Normal, 0, 0, 0)
 	wantDepth(t, f.Queue, queue.Dead, 1, 0, 0)

@@ -27,7 +27,7 @@ type Fixture struct {
 	// Pump makes a pump of a lane without a batching window.
 	Pump func(l queue.Lane, batch int) queue.Pump
 	// Crash stops the queue as a dying process would and opens what is left.
-	// Nil where that cannot be shown; the tests of it are skipped then.
+	// Only RunCrash needs it.
 	Crash func() Fixture
 }
 
@@ -35,33 +35,46 @@ type Fixture struct {
 // itself (t.Cleanup).
 func Run(t *testing.T, open func(t *testing.T) Fixture) {
 	for name, test := range map[string]func(*testing.T, Fixture){
-		"Deliver":          deliver,
-		"SendResults":      sendResults,
-		"TooMany":          tooMany,
-		"Delay":            delay,
-		"Visibility":       visibility,
-		"Redrive":          redrive,
-		"NoDeadLetter":     noDeadLetter,
-		"PartialFailure":   partialFailure,
-		"UnknownFailedID":  unknownFailedID,
-		"SlowHandler":      slowHandler,
-		"Extend":           extend,
-		"ExtendToZero":     extendToZero,
-		"StaleReceipt":     staleReceipt,
-		"Depth":            depth,
-		"BatchSize":        batchSize,
-		"Drain":            drain,
-		"ConcurrentSends":  concurrentSends,
+		"Deliver":         deliver,
+		"SendResults":     sendResults,
+		"TooMany":         tooMany,
+		"Delay":           delay,
+		"Visibility":      visibility,
+		"Redrive":         redrive,
+		"NoDeadLetter":    noDeadLetter,
+		"PartialFailure":  partialFailure,
+		"UnknownFailedID": unknownFailedID,
+		"SlowHandler":     slowHandler,
+		"Extend":          extend,
+		"ExtendToZero":    extendToZero,
+		"StaleReceipt":    staleReceipt,
+		"Depth":           depth,
+		"BatchSize":       batchSize,
+		"Drain":           drain,
+		"ConcurrentSends": concurrentSends,
+	} {
+		each(t, name, test, open)
+	}
+}
+
+// RunCrash runs what a queue promises that lives in its process: what a dying
+// process leaves behind. Fixtures must have Crash.
+func RunCrash(t *testing.T, open func(t *testing.T) Fixture) {
+	for name, test := range map[string]func(*testing.T, Fixture){
 		"CrashInFlight":    crashInFlight,
 		"CrashDelayed":     crashDelayed,
 		"CrashAfterAck":    crashAfterAck,
 		"CrashCountsTwice": crashCountsTwice,
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { test(t, open(t)) })
-		})
+		each(t, name, test, open)
 	}
+}
+
+func each(t *testing.T, name string, test func(*testing.T, Fixture), open func(t *testing.T) Fixture) {
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) { test(t, open(t)) })
+	})
 }
 
 // consumer runs a pump and records what it delivers.

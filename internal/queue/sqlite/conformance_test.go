@@ -13,7 +13,9 @@ import (
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	queuetest.Run(t, func(t *testing.T) queuetest.Fixture { return fixture(t, t.TempDir()) })
+	open := func(t *testing.T) queuetest.Fixture { return fixture(t, t.TempDir()) }
+	queuetest.Run(t, open)
+	queuetest.RunCrash(t, open)
 }
 
 func lanes() map[queue.Lane]Config {
