@@ -14,6 +14,7 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/retry"
 	"github.com/seed-926d1ba8/stepline/internal/runner"
+	"github.com/seed-926d1ba8/stepline/internal/table/tabletest"
 )
 
 // journey is a run that does all that a run can do: a parallel branch, a retry
@@ -238,5 +239,28 @@ func (e arrival) compare(t *testing.T, got arrival) {
 	}
 	if again > most {
 		t.Errorf("calls %v, straight through %v", got.calls, e.calls)
+	}
+}
+
+// Behind the adversary, which does all that the port allows a table, the same
+// comes of the journey, straight through and with a death on the way.
+func TestJourneysBehindTheAdversary(t *testing.T) {
+	t.Parallel()
+	var straight arrival
+	t.Run("straight through", func(t *testing.T) {
+		oneWorld(t, func(w *world) { straight = travel(w) })
+	})
+	for seed := range uint64(60) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			oneWorld(t, func(w *world) {
+				w.store = tabletest.Adversary(w.store, seed)
+				if seed%3 > 0 {
+					f := []fault{diesBefore, diesAfter}[seed%2]
+					w.when(nil, effect(1+int(seed)*7%straight.points), f).optional = true
+				}
+				straight.compare(t, travel(w))
+			})
+		})
 	}
 }
