@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -198,7 +199,13 @@ func (o *object) positive(name string) int {
 		return 0
 	}
 	n, err := strconv.Atoi(string(raw))
-	if err != nil || n < 1 {
+	if err != nil { // 3.0 and 3e0 are whole numbers in JSON Schema
+		f, _ := strconv.ParseFloat(string(raw), 64) // 0 for what is no number
+		if n = 0; f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+			n = int(f)
+		}
+	}
+	if n < 1 {
 		o.fault("/"+name, "must be a whole number, at least 1")
 		return 0
 	}

@@ -129,7 +129,7 @@ func TestStartAgreesWithItsSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, body := range []string{
-		`{}`, `{"workflow":"a"}`, `{"workflow":""}`, `{"workflow":1}`, `{"workflow":"a","version":1}`, `{"workflow":"a","version":0}`,
+		`{}`, `{"workflow":"a"}`, `{"workflow":""}`, `{"workflow":1}`, `{"workflow":"a","version":1}`, `{"workflow":"a","version":0}`, `{"workflow":"a","version":2.0}`, `{"workflow":"a","version":2e0}`, `{"workflow":"a","version":-2.0}`, `{"workflow":"a","version":2.5}`,
 		`{"workflow":"a","version":"1"}`, `{"workflow":"a","input":null}`, `{"workflow":"a","input":[{}]}`, `{"workflow":"a","priority":"low"}`,
 		`{"workflow":"a","priority":"solo"}`, `{"workflow":"a","tags":{}}`, `{"workflow":"a","tags":{"a":"b"}}`, `{"workflow":"a","tags":{"a":null}}`,
 		`{"workflow":"a","tags":[]}`, `{"workflow":"a","delay":"1s"}`, `{"workflow":"a","delay":1}`, `{"workflow":"a","timeout":"1s"}`, `{"workflow":"a","more":1}`,

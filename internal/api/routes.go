@@ -208,7 +208,7 @@ var (
 	startAnswers = []string{"Location", "Idempotency-Replayed", "Preference-Applied"}
 
 	startHeaders = []param{
-		{"Idempotency-Key", "The same key starts exactly one execution; with another body it is refused", schema{"type": "string", "minLength": 1, "maxLength": maxKey}},
+		{"Idempotency-Key", "The same key starts exactly one execution; with another body it is refused", schema{"type": "string", "maxLength": maxKey, "pattern": "^[!#-~][!-~]*$"}},
 		{"Prefer", "wait=N answers with the ended execution if it ends within N seconds, at most 25", text},
 	}
 	runParam = param{"run", "An earlier run of a retried execution; the latest where it is absent", schema{"type": "integer", "minimum": 1}}
