@@ -14,15 +14,20 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/problem"
 )
 
-// Limits of what is read, in bytes.
+// Limits of what callers send, in bytes (README, Limits): a start's or retry's
+// input, and the body of a webhook, which is what Lambda takes, too.
 const (
-	maxInput    = 1 << 20 // a start's or retry's input
+	MaxInput = 1 << 20
+	MaxEvent = 6 << 20
+)
+
+// Limits of what else is read, in bytes.
+const (
 	maxEnvelope = 64 << 10
-	maxStart    = maxInput + maxEnvelope
+	maxStart    = MaxInput + maxEnvelope
 	maxSmall    = 64 << 10
 	maxDocument = 1 << 20 // as sent: comments and indentation included
 	maxCallback = 5 << 20
-	maxEvent    = 6 << 20 // what Lambda takes, too
 )
 
 // curlType is what curl sends when it is told nothing.

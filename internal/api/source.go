@@ -121,7 +121,7 @@ func (a *API) receiveEvent(w http.ResponseWriter, r *http.Request) error {
 	if tenant == "" {
 		tenant = DefaultTenant
 	}
-	body, err := readBody(w, r, maxEvent)
+	body, err := readBody(w, r, MaxEvent)
 	if err != nil {
 		return err
 	}

@@ -129,8 +129,8 @@ func parseStart(body json.RawMessage) (runner.StartRequest, error) {
 }
 
 func inputFits(input json.RawMessage) error {
-	if len(input) > maxInput {
-		return problem.New(problem.TooLarge, fmt.Sprintf("input must be at most %d bytes, not %d", maxInput, len(input)))
+	if len(input) > MaxInput {
+		return problem.New(problem.TooLarge, fmt.Sprintf("input must be at most %d bytes, not %d", MaxInput, len(input)))
 	}
 	return nil
 }

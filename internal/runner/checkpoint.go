@@ -194,5 +194,6 @@ func expiry(deadline int64) int64 {
 	return time.UnixMilli(deadline).Add(Retention + 24*time.Hour).Unix()
 }
 
-// Retention is how long an ended execution is kept, counted from its deadline.
+// Retention is how long an ended execution is kept, counted from its deadline
+// (README, Limits).
 const Retention = 30 * 24 * time.Hour

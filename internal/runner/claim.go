@@ -75,7 +75,7 @@ func (r *Runner) putIdem(ctx context.Context, s StartRequest, f frozen, bad erro
 	}
 	now, keep := r.cfg.Now(), s.Keep
 	if keep == 0 {
-		keep = keyLife
+		keep = KeyLife
 	}
 	// Before its META's, which is kept for Retention at least. A delayed start is
 	// not over before its time: replays until then must find it.

@@ -15,9 +15,12 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/workflow"
 )
 
+// KeyLife is how long an idempotency key stands for what it has started
+// (README, Limits).
+const KeyLife = 24 * time.Hour
+
 // Protocol spans of a start (PROTOCOL 3, START).
 const (
-	keyLife      = 24 * time.Hour   // of an idempotency key
 	oldStart     = 30 * time.Second // an id this old may have been passed by the sweep
 	putWithin    = 20 * time.Second // the Put ends within this of the look at the id's age
 	takeOver     = 10 * time.Second // after which a replay sends for a dead starter
