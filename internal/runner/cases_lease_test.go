@@ -26,6 +26,7 @@ func TestCase01GuardFinishesWhatAHolderLeft(t *testing.T) {
 		w.answers("a", answer{after: 20 * time.Second}, answer{})
 		id := w.process("api").begins("one")
 		first, one, two := w.message(id), w.process("one"), w.process("two")
+		one.skew, two.skew = -time.Second, time.Second
 
 		one.take(first)
 		w.until("worker 1 calls", time.Second, func() bool { return len(w.calls(id, "a")) == 1 })

@@ -26,7 +26,8 @@ import (
 //	p := w.process("a") p.start(…), p.take(m), p.ask(…)
 //	                    p.kill(), p.freeze(d)     what befalls a process
 //	w.when(p, at, do)                             … at a write or a send
-//	w.lambda()          from now on every visible message is worked on
+//	w.hold, w.double, w.bury(m)               … a message
+//	w.lambda(), w.cron()  from now on messages are worked on, the sweep runs
 //	w.until(…)          lets time pass until something holds
 //
 // Nothing is random and nothing happens by itself but what lambda, cron and
