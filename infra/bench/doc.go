@@ -21,7 +21,7 @@
 //
 // Figures move from machine to machine and on a shared machine from minute to
 // minute; the ratio of engine to bare loop moves much less. So the two take
-// turns, a few seconds each, and a slow moment meets both.
+// turns, a second or two each, and a slow moment meets both.
 //
 // The commits of the bare loop are not a guess: the engine's own are counted
 // while one client runs, and stand in the table.

@@ -19,7 +19,7 @@ type plan struct {
 }
 
 var (
-	full  = plan{Clients: 50, Rounds: 5, Idle: 40, Load: 3 * time.Second, Raw: 2 * time.Second}
+	full  = plan{Clients: 50, Rounds: 10, Idle: 20, Load: 1500 * time.Millisecond, Raw: 2 * time.Second}
 	quick = plan{Clients: 50, Rounds: 1, Idle: 20, Load: time.Second, Raw: 300 * time.Millisecond}
 )
 
