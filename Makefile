@@ -34,7 +34,7 @@ test: ## run all tests, with the race detector where a C compiler exists (ARGS f
 	@CGO_ENABLED=$(CGO) $(GO) test $(RACE) $(ARGS) ./...
 
 test-aws: ## test on DynamoDB Local and ElasticMQ, which it downloads and starts (Java, npm, Maven)
-	@$(GO) run ./infra/standin $(GO) test -tags aws -count=1 ./internal/table/dynamodb ./internal/queue/sqs
+	@$(GO) run ./infra/standin $(GO) test -tags aws -count=1 -timeout 20m $(ARGS) ./internal/table/dynamodb ./internal/queue/sqs ./infra/awsproof
 
 lint: ## check format, vet and lint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }

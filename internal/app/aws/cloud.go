@@ -14,7 +14,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/seed-926d1ba8/stepline/internal/app"
-	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/queue/sqs"
 	"github.com/seed-926d1ba8/stepline/internal/secret"
 	"github.com/seed-926d1ba8/stepline/internal/secret/ssm"
@@ -89,10 +88,4 @@ func client() *awshttp.BuildableClient {
 			t.MaxIdleConnsPerHost, t.MaxIdleConns = 64, 128
 			t.TLSHandshakeTimeout = 2 * time.Second
 		})
-}
-
-// Delivery is a message as Lambda brings it, as the port has it: the values of
-// its attributes ApproximateReceiveCount and SentTimestamp are strings there.
-func Delivery(l queue.Lane, id, body, receipt, receives, sent string) (queue.Delivery, error) {
-	return sqs.NewDelivery(l, id, body, receipt, receives, sent)
 }

@@ -82,14 +82,11 @@ func try(ctx context.Context, in middleware.FinalizeInput, next middleware.Final
 // harmless tells that a failed try cannot have been applied: the store has refused
 // it, or it was not reached.
 func harmless(err error) bool {
-	var response *smithyhttp.ResponseError
-	if errors.As(err, &response) {
-		return response.HTTPStatusCode() >= 400 && response.HTTPStatusCode() < 500
-	}
 	var dial *net.OpError
-	if errors.As(err, &dial) && dial.Op == "dial" {
+	var name *net.DNSError
+	if errors.As(err, &dial) && dial.Op == "dial" || errors.As(err, &name) {
 		return true
 	}
-	var name *net.DNSError
-	return errors.As(err, &name)
+	var response *smithyhttp.ResponseError
+	return errors.As(err, &response) && response.HTTPStatusCode() >= 400 && response.HTTPStatusCode() < 500
 }
