@@ -163,13 +163,15 @@ func decodeMeta(tenant, id, pk string, a table.Attrs) (*Meta, error) {
 	return m, nil
 }
 
-// EncodeError is an error as META holds it, in at most MaxError bytes.
-func EncodeError(e *Error) table.Value {
+// EncodeError is an error as META holds it, in at most MaxError bytes, and in
+// room where that is less: the message makes place as far as it can.
+func EncodeError(e *Error, room int) table.Value {
+	room = min(room, MaxError)
 	e = e.Clip()
 	b, _ := json.Marshal(e) // strings cannot fail
-	for len(b) > MaxError && len(e.Message) > len("…") {
+	for len(b) > room && len(e.Message) > len("…") {
 		// Escaped, a byte takes at most six.
-		e = e.clip(len(e.Message) - max(1, (len(b)-MaxError)/6))
+		e = e.clip(len(e.Message) - max(1, (len(b)-room)/6))
 		b, _ = json.Marshal(e)
 	}
 	return table.String(string(b))

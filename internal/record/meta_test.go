@@ -23,7 +23,7 @@ func TestMetaTellsEverythingStored(t *testing.T) {
 		record.AtPriority: table.String("high"), record.AtTags: table.String(`{"a":"b"}`), record.AtMessage: table.String("m"),
 		record.AtOwner: table.String("o"), record.AtLast: table.Bytes([]byte("l")), table.DuePK: table.String("q"),
 		record.AtRetry: table.String("r"), record.AtInput: table.Bytes([]byte("i")), record.AtInputItem: table.String("1"),
-		record.AtOutput: table.Bytes([]byte("o")), record.AtError: record.EncodeError(&record.Error{Category: "auth", Step: "a"}),
+		record.AtOutput: table.Bytes([]byte("o")), record.AtError: record.EncodeError(&record.Error{Category: "auth", Step: "a"}, record.MaxError),
 		record.AtMark + "pay": table.String("1"), record.AtMark + "a.b": table.String("again:3"),
 	}
 	for _, name := range []string{

@@ -118,8 +118,11 @@ func TestErrorsStayShort(t *testing.T) {
 		if utf8.ValidString(e.Message) && !utf8.ValidString(kept.Message) || !strings.HasSuffix(kept.Message, "…") {
 			t.Errorf("%s: cut as %q", name, kept.Message)
 		}
-		if n := len(record.EncodeError(e).Str()); n > record.MaxError {
+		if n := len(record.EncodeError(e, record.MaxMeta).Str()); n > record.MaxError {
 			t.Errorf("%s: %d bytes in META, want at most %d", name, n, record.MaxError)
+		}
+		if n := len(record.EncodeError(e, 200).Str()); n > 200 {
+			t.Errorf("%s: %d bytes in META where there is room for 200", name, n)
 		}
 	}
 	short := &record.Error{Message: strings.Repeat("é", record.MaxErrorMessage/2)}

@@ -134,7 +134,7 @@ func (r *Runner) endCrashed(ctx context.Context, m *record.Meta) error {
 	w := table.Write{
 		Key: table.Key{PK: m.PK, SK: "0"}, Kind: table.Update,
 		Set: table.Attrs{
-			record.AtStatus: table.String(string(st)), record.AtError: record.EncodeError(e), record.AtEnded: table.Int(now),
+			record.AtStatus: table.String(string(st)), record.AtError: record.EncodeError(e, record.MaxError), record.AtEnded: table.Int(now),
 			record.AtLease: table.Int(0), record.AtOwner: table.String(owner),
 		},
 		Add: map[string]int64{record.AtEpoch: 1},

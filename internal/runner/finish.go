@@ -87,7 +87,8 @@ func (x *run) finishWrite(f *engine.Finish, last *record.Step) (w table.Write, r
 		w.Remove = append(w.Remove, table.DuePK, table.DueSK)
 	}
 	if f.Error != nil {
-		w.Set[record.AtError] = record.EncodeError(f.Error)
+		room := record.MaxMeta - unbilled - len(record.AtError) - table.ItemSize(w.Key, x.with(w))
+		w.Set[record.AtError] = record.EncodeError(f.Error, room)
 	}
 	if last != nil && !x.meta.Takeover {
 		w.Set[record.AtLast] = table.Bytes(record.EncodeLast(last))

@@ -1,6 +1,7 @@
 package runner_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,6 +39,7 @@ type answer struct {
 	after  time.Duration
 	output string
 	fails  retry.Category
+	says   string     // the failure's message
 	then   func(made) // happens when the call has arrived, before the answer
 }
 
@@ -122,7 +124,7 @@ func (c caller) answered(ctx context.Context, name string, a answer) step.Result
 	case cut != nil:
 		return step.Result{Err: cut}
 	case a.fails != "":
-		return step.Result{Err: &step.Error{Category: a.fails, Code: string(a.fails), Message: name + " does not work"}}
+		return step.Result{Err: &step.Error{Category: a.fails, Code: string(a.fails), Message: cmp.Or(a.says, name+" does not work")}}
 	case a.output == "":
 		a.output = `{"from":"` + name + `"}`
 	}
