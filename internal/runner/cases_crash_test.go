@@ -40,7 +40,7 @@ func TestCase08PoisonedExecutionKillsOnlyItself(t *testing.T) {
 				t.Errorf("%d dead letters, want one", n)
 			}
 			for _, id := range good {
-				w.silent(id, 0)
+				w.silent(id, time.Second)
 				if w.deadLetters(id) > 0 {
 					t.Errorf("%s is a dead letter, too", id)
 				}

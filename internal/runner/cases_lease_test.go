@@ -1,6 +1,8 @@
 package runner_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,36 +51,62 @@ func TestCase01GuardFinishesWhatAHolderLeft(t *testing.T) {
 // The release is written, the process dies before sending → the message's
 // return re-sends the timer.
 func TestCase02ReturningMessageSendsTheTimerAgain(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.document(`
+	const late = `
 name: late
 steps:
-  - {id: a, type: http, request: {url: "http://there/a"}, retry: {strategy: fixed, initial: 5m, attempts: 2, jitter: none}}
+  - {id: a, type: http, request: {url: "http://there/a"}, retry: {strategy: fixed, initial: 5m, attempts: 9, jitter: none}}
 output: {a: "{{ steps.a.output }}"}
-`)
-		w.answers("a", answer{fails: retry.Upstream}, answer{})
-		id := w.process("api").begins("late")
-		first, one := w.message(id), w.process("one")
-		w.when(one, sending(record.WhyTimer), diesBefore)
-		one.take(first).wait()
-		if w.status(id) != record.Waiting || w.message(id) != first {
-			t.Fatalf("%s with %v, want it released with nothing but the first message", w.status(id), w.messages(id))
+`
+	// returns has the holder die before it sends, and its message come back.
+	returns := func(w *world, id string, token *message) {
+		holder := w.process("holder")
+		w.when(holder, sending(record.WhyTimer), diesBefore)
+		holder.take(token).wait()
+		if w.status(id) != record.Waiting || w.message(id) != token {
+			w.t.Fatalf("%s with %v, want it released with nothing but the holder's message", w.status(id), w.messages(id))
 		}
-
 		w.lambda()
-		w.until("the first message has come back", 2*time.Minute, func() bool { return len(w.messages(id)) == 1 && w.message(id) != first })
+		w.until("the message has come back and gone", 2*time.Minute, func() bool { return len(w.messages(id)) == 1 && w.message(id) != token })
 		if timer := w.message(id); timer.Why != record.WhyTimer {
-			t.Errorf("it has sent a %s, want a timer", timer.Why)
+			w.t.Errorf("it has sent a %s, want a timer", timer.Why)
 		}
 		w.succeeds(id, 5*time.Minute, `{"a":{"from":"a"}}`)
 		calls := w.calls(id, "a")
-		if len(calls) != 2 {
-			t.Fatalf("%d calls, want 2", len(calls))
-		}
-		if d := calls[1].at - calls[0].at; d < 5*time.Minute || d > 5*time.Minute+2*time.Second {
-			t.Errorf("the retry came after %s, want 5 minutes", d)
+		last := len(calls) - 1
+		if d := calls[last].at - calls[last-1].at; d < 5*time.Minute || d > 5*time.Minute+2*time.Second {
+			w.t.Errorf("the retry came after %s, want 5 minutes", d)
 		}
 		w.silent(id, time.Minute)
+	}
+	t.Run("the first message", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.document(late)
+			w.answers("a", answer{fails: retry.Upstream}, answer{})
+			id := w.process("api").begins("late")
+			returns(w, id, w.message(id))
+			w.called(id, "a", 2)
+		})
+	})
+	// A message that is epochs old is not responsible any more and dies out,
+	// unless it is the holder's.
+	t.Run("an old one", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.document(late)
+			fails := answer{fails: retry.Upstream}
+			w.answers("a", fails, fails, fails, fails, answer{})
+			id := w.process("api").begins("late")
+			newest, old := w.message(id), w.double(w.message(id))
+			w.hold(old, time.Hour)
+			w.when(nil, sending(record.WhyTimer), isLost).after(2)
+			for n := range 3 {
+				w.process(fmt.Sprint("worker", n)).take(newest).wait()
+				all := w.messages(id)
+				newest = all[len(all)-1]
+				w.pass(5*time.Minute + time.Second)
+			}
+			returns(w, id, old)
+			w.called(id, "a", 5)
+		})
 	})
 }
 
@@ -148,31 +176,43 @@ output: {flaky: "{{ steps.flaky.output }}", slow: "{{ steps.slow.output }}"}
 
 // Lease and step writes applied, replies lost → recognised; one call per step.
 func TestCase04LostRepliesAreRecognised(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.document(`
-name: three
-steps:
-  - {id: a, type: http, request: {url: "http://there/a"}}
-  - {id: b, type: http, request: {url: "http://there/b"}}
-  - {id: c, type: http, request: {url: "http://there/c"}}
-output: {c: "{{ steps.c.output }}"}
-`)
-		id, one := w.process("api").begins("three"), w.process("one")
-		w.when(one, at("lease"), replyLost)
-		w.when(one, checkpoint("a"), replyLost)
-		w.when(one, checkpoint("b"), replyLost)
-		w.when(one, at("finish"), replyLost)
-		if inv := one.take(w.message(id)).wait(); len(inv.failed) > 0 {
-			t.Error("the message was not done")
-		}
-		w.succeeds(id, 0, `{"c":{"from":"c"}}`)
-		for _, step := range []string{"a", "b", "c"} {
-			w.called(id, step, 1)
-		}
-		if leases := w.meta(id).Epoch; leases != 1 {
-			t.Errorf("%d leases, want one", leases)
-		}
-		w.silent(id, 0)
+	t.Run("shared lane", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.document(threeSteps)
+			id, one := w.process("api").begins("three"), w.process("one")
+			w.when(one, at("lease"), replyLost)
+			w.when(one, checkpoint("a"), replyLost)
+			w.when(one, checkpoint("b"), replyLost)
+			w.when(one, at("finish"), replyLost)
+			if inv := one.take(w.message(id)).wait(); len(inv.failed) > 0 {
+				t.Error("the message was not done")
+			}
+			w.succeeds(id, 0, `{"c":{"from":"c"}}`)
+			for _, step := range []string{"a", "b", "c"} {
+				w.called(id, step, 1)
+			}
+			if leases := w.meta(id).Epoch; leases != 1 {
+				t.Errorf("%d leases, want one", leases)
+			}
+			w.silent(id, time.Second)
+		})
+	})
+	t.Run("solo", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.document(strings.Replace(oneStep, "type: http", "type: http, attemptTimeout: 3m", 1))
+			w.answers("a", answer{after: time.Second, then: func(c made) { c.by.kill() }}, answer{after: 100 * time.Second})
+			id := w.process("api").begins("one")
+			w.lambda()
+			w.when(nil, at("takeover"), replyLost)
+			renewals := w.when(nil, at("renewal"), replyLost)
+			renewals.times = 3
+			w.succeeds(id, 5*time.Minute, `{"a":{"from":"a"}}`)
+			w.called(id, "a", 2)
+			if m := w.meta(id); m.Epoch != 3 || renewals.sprung() != 3 {
+				t.Errorf("%d leases and %d renewals, want 3 and 3: the hand-over to solo, the one that died and the one that took over", m.Epoch, renewals.sprung())
+			}
+			w.silent(id, 2*time.Minute)
+		})
 	})
 }
 

@@ -51,39 +51,52 @@ func TestCase06CallbackBeforeOurPostReturns(t *testing.T) {
 			}
 			w.succeeds(id, 0, `{"word":"yes"}`)
 			w.called(id, "word", 1)
-			w.silent(id, 0)
+			w.silent(id, time.Second)
 		})
 	})
-	// later has a callback come to a waiting execution, with the fault on its
-	// way, and again.
-	later := func(t *testing.T, p point, f fault) {
+	// waiting brings a callback, which meets the fault on its way, to a waiting
+	// execution.
+	waiting := func(w *world, p point, f fault) (id string, api *process) {
+		w.document(asking)
+		api = w.process("api")
+		id = api.begins("asking")
+		w.process("one").take(w.message(id)).wait()
+		if w.status(id) != record.Waiting || len(w.messages(id)) > 0 {
+			w.t.Fatalf("%s with %v, want it waiting and silent", w.status(id), w.messages(id))
+		}
+		dying := w.process("dying")
+		w.when(dying, p, f)
+		if err := dying.callback(id, "word", `"first"`); err == nil {
+			w.t.Fatal("the sender has not died")
+		}
+		w.lambda()
+		w.pass(time.Minute)
+		if w.status(id) != record.Waiting {
+			w.t.Fatalf("%s, although nothing can have woken it", w.status(id))
+		}
+		return id, api
+	}
+	again := func(t *testing.T, p point, f fault) {
 		inWorld(t, func(t *testing.T, w *world) {
-			w.document(asking)
-			api := w.process("api")
-			id := api.begins("asking")
-			w.process("one").take(w.message(id)).wait()
-			if w.status(id) != record.Waiting || len(w.messages(id)) > 0 {
-				t.Fatalf("%s with %v, want it waiting and silent", w.status(id), w.messages(id))
-			}
-			dying := w.process("dying")
-			w.when(dying, p, f)
-			if err := dying.callback(id, "word", `"first"`); err == nil {
-				t.Fatal("the sender has not died")
-			}
-			w.lambda()
-			w.pass(time.Minute)
-			if w.status(id) != record.Waiting {
-				t.Fatalf("%s, although nothing can have woken it", w.status(id))
-			}
+			id, api := waiting(w, p, f)
 			w.accepted("the second delivery", api.callback(id, "word", `"second"`))
 			w.succeeds(id, 2*time.Second, `{"word":"first"}`)
 			w.called(id, "word", 1)
 			w.conflicts("the third delivery", api.callback(id, "word", `"third"`))
-			w.silent(id, 0)
+			w.silent(id, time.Second)
 		})
 	}
-	t.Run("the sender dies before its mark", func(t *testing.T) { later(t, at("signal"), diesBefore) })
-	t.Run("the sender dies before its message", func(t *testing.T) { later(t, at("signal"), diesAfter) })
+	t.Run("the sender dies before its mark", func(t *testing.T) { again(t, at("signal"), diesBefore) })
+	t.Run("the sender dies before its message", func(t *testing.T) { again(t, at("signal"), diesAfter) })
+	t.Run("and the provider does not come again", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			id, _ := waiting(w, at("signal"), diesAfter)
+			w.cron() // an hour is left until the step's timeout; the signal has made it five minutes
+			w.succeeds(id, 6*time.Minute, `{"word":"first"}`)
+			w.called(id, "word", 1)
+			w.silent(id, time.Second)
+		})
+	})
 }
 
 const asked = `
@@ -132,7 +145,7 @@ func TestCase07SignalsRaceWithFinish(t *testing.T) {
 				w.conflicts(name, send(api, id))
 				inv.wait()
 				w.succeeds(id, 0, `{"a":{"from":"a"}}`)
-				w.silent(id, 0)
+				w.silent(id, time.Second)
 			})
 		})
 	}

@@ -98,7 +98,7 @@ func TestCase10ReplaysOfADeadStarter(t *testing.T) {
 				t.Errorf("the sweep has sent %d messages, want one", n)
 			}
 			w.called(id, "a", 1)
-			w.silent(id, 0)
+			w.silent(id, time.Second)
 		})
 	})
 	t.Run("after the end of the key and of the execution", func(t *testing.T) {
@@ -198,6 +198,25 @@ func TestCase11MessagesDoNotMultiply(t *testing.T) {
 				}
 				w.silent(id, time.Hour)
 			}
+		})
+	})
+	t.Run("a lane that is never empty", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.document(oneStep)
+			api := w.process("api")
+			api.begins("one") // its message stays, as if there were always another
+			w.when(api, sending(record.WhyStart), isLost)
+			lost := api.begins("one")
+			w.when(nil, point{"the first watch of the one that is lost", func(o *op) bool {
+				return o.kind == "send" && o.hint.PK == record.PK(tenant, lost)
+			}}, isLost)
+			w.cron()
+			w.until("the sweep sends again although there is a backlog", 90*time.Minute, func() bool { return len(w.messages(lost)) > 0 })
+			if at := w.since(); at < time.Hour {
+				t.Errorf("it has sent after %s; a lane with a backlog is not to grow so soon", at)
+			}
+			w.lambda()
+			w.succeeds(lost, time.Second, `{"a":{"from":"a"}}`)
 		})
 	})
 }
