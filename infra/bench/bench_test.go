@@ -183,6 +183,21 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// What cannot work is said before anything is measured.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for want, o := range map[string]options{
+		"":      {dir: dir, json: filepath.Join(dir, "figures.json")},
+		"-dir ": {dir: filepath.Join(dir, "absent")},
+		"-json": {dir: dir, json: filepath.Join(dir, "absent", "figures.json")},
+	} {
+		if err := o.check(); (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", o, err, want)
+		}
+	}
+}
+
 func TestQuantile(t *testing.T) {
 	t.Parallel()
 	hundred := make([]time.Duration, 100)
