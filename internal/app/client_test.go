@@ -30,6 +30,7 @@ import (
 type client struct {
 	t      *testing.T
 	mux    *http.ServeMux
+	secret string // of the sources
 	keys   atomic.Int32
 	calls  atomic.Int32
 	broken atomic.Bool // what the step "bad" calls
@@ -47,8 +48,8 @@ func newClient(t *testing.T, seed uint64) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{t: t, mux: http.NewServeMux()}
-	ports := app.Ports{Table: table.Table(inner), Queue: &delayed{}, HTTP: c, Now: time.Now, Incarnation: "p1"}
+	c := &client{t: t, mux: http.NewServeMux(), secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+	ports := app.Ports{Table: table.Table(inner), Queue: &delayed{}, HTTP: c, Secrets: c, Now: time.Now, Incarnation: "p1"}
 	if seed > 0 {
 		ports.Table = tabletest.Adversary(inner, seed)
 	}
@@ -78,6 +79,9 @@ func newClient(t *testing.T, seed uint64) *client {
 	})
 	return c
 }
+
+// Resolve implements webhook.Secrets.
+func (c *client) Resolve(context.Context, string) (string, error) { return c.secret, nil }
 
 // Call implements step.Caller.
 func (c *client) Call(_ context.Context, call step.Call) step.Result {

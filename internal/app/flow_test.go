@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -9,8 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-926d1ba8/stepline/internal/api"
 	"github.com/seed-926d1ba8/stepline/internal/history"
 	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/sign"
 	"github.com/seed-926d1ba8/stepline/internal/table/tabletest"
 )
 
@@ -22,7 +25,7 @@ func TestFlowsOnEveryTable(t *testing.T) {
 	_, _ = record.Unpack(record.Pack(make([]byte, 1000))) // its shared encoder must not be made inside a bubble
 	for seed := range uint64(5) {
 		for name, flow := range map[string]func(*client){
-			"versions": versions, "keys": keys, "signals": signals, "callbacks": callbacks, "retries": retries, "lists": lists,
+			"versions": versions, "keys": keys, "signals": signals, "callbacks": callbacks, "events": events, "retries": retries, "lists": lists,
 		} {
 			t.Run(fmt.Sprint(name, " ", seed), func(t *testing.T) {
 				t.Parallel()
@@ -58,28 +61,60 @@ func (c *client) ran(workflow, step string) {
 
 func keys(c *client) {
 	c.put("one", `{"id":"a","type":"http","request":{"url":"http://x/a"}}`, 201)
-	var wg sync.WaitGroup
-	answers := make([]string, 12)
-	for i := range answers {
-		wg.Go(func() {
-			_, answers[i] = c.ask("POST", "/v1/executions", `{"workflow":"one"}`, "Idempotency-Key", "k")
-		})
-	}
-	wg.Wait()
-	ids := map[string]bool{}
 	var x history.Execution
-	for _, a := range answers {
-		c.read(a, &x)
-		ids[x.ID] = true
-	}
-	if len(ids) != 1 {
-		c.t.Fatalf("one key has started %v", ids)
-	}
+	c.atOnce(12, &x, "/v1/executions", `{"workflow":"one"}`, "Idempotency-Key", "k")
 	c.ends(x.ID, record.Succeeded)
 	c.want(422, "POST", "/v1/executions", `{"workflow":"one","input":1}`, "Idempotency-Key", "k")
 	if n := c.calls.Load(); n != 1 {
 		c.t.Errorf("the step was called %d times", n)
 	}
+}
+
+// atOnce posts the same n times at once and reads each of the answers, which
+// must name the same execution.
+func (c *client) atOnce(n int, into any, target, body string, header ...string) {
+	c.t.Helper()
+	var wg sync.WaitGroup
+	answers := make([]string, n)
+	for i := range answers {
+		wg.Go(func() { _, answers[i] = c.ask("POST", target, body, header...) })
+	}
+	wg.Wait()
+	ids := map[string]bool{}
+	for _, a := range answers {
+		c.read(a, into)
+		ids[anID.FindString(a)] = true
+	}
+	if len(ids) != 1 || ids[""] {
+		c.t.Fatalf("one request, made %d times at once, is answered with %v", n, answers)
+	}
+}
+
+var anID = regexp.MustCompile(record.IDPrefix + "[0-9A-Z]{26}")
+
+func events(c *client) {
+	c.put("one", `{"id":"a","type":"http","request":{"url":"http://x/a"}}`, 201)
+	const source = `{"name":"shop","verify":{"secrets":["shop"]},"start":{"workflow":"one"}}`
+	c.want(201, "PUT", "/v1/sources/shop", source)
+	c.want(200, "PUT", "/v1/sources/shop", source)
+	signed, err := sign.Standard(0).Sign("evt-1", time.Now(), []byte(`{"n":1}`), c.secret)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var header []string
+	for _, h := range signed {
+		header = append(header, h.Name, h.Value)
+	}
+	var got api.Received
+	c.atOnce(12, &got, "/shop", `{"n":1}`, header...)
+	c.want(401, "POST", "/shop", `{"n":2}`, header...)
+	c.ends(got.Executions[0], record.Succeeded)
+	c.want(200, "POST", "/shop", `{"n":1}`, header...)
+	if n := c.calls.Load(); n != 1 {
+		c.t.Errorf("the step was called %d times", n)
+	}
+	c.want(204, "DELETE", "/v1/sources/shop", "")
+	c.want(401, "POST", "/shop", `{"n":1}`, header...)
 }
 
 func signals(c *client) {
