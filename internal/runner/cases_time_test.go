@@ -136,19 +136,17 @@ func TestCase10ReplaysOfADeadStarter(t *testing.T) {
 func TestCase11MessagesDoNotMultiply(t *testing.T) {
 	t.Run("a day of polling", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
-			// A step has at most 100 attempts, so a day takes 15 steps.
-			const steps, polls = 15, 96
-			var doc strings.Builder
-			doc.WriteString("name: poll\nretry: {strategy: fixed, initial: 60s, attempts: 100, jitter: none}\nsteps:\n")
-			for i := range steps {
-				fmt.Fprintf(&doc, "  - {id: p%d, type: http, request: {url: \"http://there/p\"}}\n", i)
-				list := make([]answer, polls, polls+1)
-				for j := range list {
-					list[j].fails = retry.Upstream
+			// A step has at most 100 attempts, so a day takes 15 runs.
+			const runs, polls = 15, 96
+			list := make([]answer, 0, runs*(polls+1))
+			for range runs {
+				for range polls {
+					list = append(list, answer{fails: retry.Upstream})
 				}
-				w.answers(fmt.Sprintf("p%d", i), append(list, answer{})...)
+				list = append(list, answer{})
 			}
-			w.document(doc.String())
+			w.answers("a", list...)
+			w.document(strings.Replace(oneStep, "type: http", "type: http, retry: {strategy: fixed, initial: 60s, attempts: 100, jitter: none}", 1))
 			sends := 0
 			w.when(nil, point{"a send", func(o *op) bool { return o.kind == "send" }}, func(o *op, apply func() error) error {
 				if sends++; sends%100 == 50 {
@@ -158,14 +156,18 @@ func TestCase11MessagesDoNotMultiply(t *testing.T) {
 			}).often()
 			w.lambda()
 			w.cron()
-			id := w.process("api").begins("poll")
-			w.succeeds(id, 25*time.Hour, ``)
+			api := w.process("api")
+			id := api.begins("one")
+			for run := range runs {
+				if run > 0 {
+					w.accepted("the retry", api.retry(id, runner.FromStart))
+				}
+				w.succeeds(id, 2*time.Hour, `{"a":{"from":"a"}}`)
+			}
 			if day := w.since(); day < 24*time.Hour {
 				t.Errorf("the polling took %s, want a day", day)
 			}
-			for i := range steps {
-				w.called(id, fmt.Sprintf("p%d", i), polls+1)
-			}
+			w.called(id, "a", runs*(polls+1))
 			if n := w.peak(id); n < 2 || n > 4 {
 				t.Errorf("%d messages at a time, want 2 to 4", n)
 			}
