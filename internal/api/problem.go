@@ -105,7 +105,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		}
 		a.log.LogAttrs(r.Context(), level, "request failed", slog.Int("status", p.Status),
 			slog.String("request", w.Header().Get("X-Request-Id")), slog.String("method", r.Method),
-			slog.String("path", r.URL.Path), slog.Any("error", cause(err)))
+			slog.String("path", LogPath(r)), slog.Any("error", cause(err)))
 	}
 	writeProblem(w, p)
 }

@@ -54,7 +54,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(p)
 		}
 		s.api.log.ErrorContext(r.Context(), "panic in a handler", slog.Any("panic", p),
-			slog.String("request", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			slog.String("request", id), slog.String("method", r.Method), slog.String("path", LogPath(r)),
 			slog.String("stack", string(debug.Stack())))
 		if !t.wrote {
 			writeProblem(t, internal())
@@ -66,6 +66,15 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mux.ServeHTTP(t, r)
+}
+
+// LogPath is a request's path as the log has it: without the token of a
+// callback, which is all that its holder needs to complete the step.
+func LogPath(r *http.Request) string {
+	if parts := strings.SplitN(r.URL.Path, "/", 4); len(parts) == 4 && parts[1] == "-" {
+		return strings.Join(parts[:3], "/") + "/…"
+	}
+	return r.URL.Path
 }
 
 // saneRequestID reports whether a caller's id may stand in our log.

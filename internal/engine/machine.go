@@ -102,7 +102,11 @@ func (m *Machine) Decide(v View) Plan {
 		settled = settled && m.nodes[i].settled
 	}
 	p.due(v.Now, v.Deadline)
-	if p.Finish = m.finish(v, settled); p.Finish != nil {
+	p.Finish = m.finish(v, settled)
+	if f := p.Finish; f != nil && v.NotBefore > v.Now && f.Status != record.Cancelled && f.Status != record.TimedOut {
+		p.Finish = nil // what needs no call must not end it before it may begin
+	}
+	if p.Finish != nil {
 		p.Writes, p.Calls = nil, nil
 		return p
 	}

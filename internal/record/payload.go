@@ -14,6 +14,9 @@ import (
 const (
 	// InlineInput is the largest packed input that META carries.
 	InlineInput = 350
+	// InlineRoom is what META has for name, tags and input together: the rest of
+	// its MaxMeta is for ids, times, its holder and an error.
+	InlineRoom = 620
 	// MaxMeta is the largest META: every update bills all of it.
 	MaxMeta = 1024
 	// ChunkSize is the size of a CHUNK, and the largest packed payload that

@@ -16,7 +16,7 @@ import (
 func (x *run) checkpoint(rec *record.Step) event {
 	saved := *rec
 	saved.Owner = x.r.nonce(false)
-	old, err := x.r.putStep(x.ctx, x.pk, x.meta.Run, x.meta.Expires, &saved)
+	old, err := x.r.putStep(x.ctx, x.pk, x.number, x.expires, &saved)
 	switch {
 	case err != nil:
 		return event{err: err}

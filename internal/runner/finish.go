@@ -41,16 +41,25 @@ func (x *run) finish(f *engine.Finish, last *record.Step) (again bool, err error
 		return false, nil
 	}
 	image, failed := table.Failed(err)
-	if !failed {
-		return false, err
-	}
-	if last != nil {
+	if last != nil { // whatever becomes of the end, what was done is kept
 		x.stored(x.checkpoint(last))
 	}
-	if !x.stillMine(image) {
+	switch {
+	case !failed:
+		return false, err
+	case !x.stillMine(image):
 		return false, errNotMine
 	}
-	return true, x.see(image)
+	return x.seen(image)
+}
+
+// seen takes over what a failed fence has shown. A signal that cannot be read
+// must not count as seen: better to leave the lease to the next worker.
+func (x *run) seen(image table.Attrs) (again bool, err error) {
+	if err := x.see(image); err != nil {
+		return false, err
+	}
+	return true, nil
 }
 
 // ended is the run as its FINISH has left it. Only where every step has its
@@ -108,15 +117,28 @@ func (x *run) finishWrite(f *engine.Finish, last *record.Step) (w table.Write, r
 	return w, rides, err
 }
 
+// storeOutput puts the OUTPUT that FINISH is going to name. It carries the
+// epoch: a worker that froze over it must not replace the output of who took
+// over.
 func (x *run) storeOutput(packed []byte) error {
-	ref, err := x.r.storeChunks(x.ctx, x.pk, x.meta.Expires, packed)
+	ref, err := x.r.storeChunks(x.ctx, x.pk, x.expires, packed)
 	if err != nil {
 		return err
 	}
 	_, err = x.r.write(x.ctx, table.Write{
-		Key: record.OutputKey(x.pk, x.meta.Run), Kind: table.Put, If: table.Always(),
-		Set: table.Attrs{"fv": table.Int(record.FV), "b": table.Bytes(ref), table.ExpiryAttr: table.Int(x.meta.Expires)},
+		Key: record.OutputKey(x.pk, x.number), Kind: table.Put,
+		Set: table.Attrs{
+			"fv": table.Int(record.FV), "b": table.Bytes(ref), table.ExpiryAttr: table.Int(x.expires),
+			record.AtEpoch: table.Int(x.epoch),
+		},
+		If: table.Cond{
+			{{Attr: table.SKAttr, Op: table.Absent}},
+			{{Attr: record.AtEpoch, Op: table.Le, Value: table.Int(x.epoch)}},
+		},
 	}, "")
+	if _, failed := table.Failed(err); failed {
+		return errNotMine
+	}
 	return err
 }
 
@@ -198,7 +220,7 @@ func (x *run) releaseOr(nd int64, st record.Status, handover bool) (again bool, 
 	var moved *signalled
 	if errors.As(err, &moved) {
 		x.handover, x.lane = false, laneOf(x.meta)
-		return true, x.see(moved.image)
+		return x.seen(moved.image)
 	}
 	return false, err
 }

@@ -117,8 +117,12 @@ func (r *Runner) tryLease(ctx context.Context, d queue.Delivery, msg record.Mess
 	if err != nil {
 		return nil, nil, err
 	}
-	x, err = r.newRun(ctx, d, msg, image, owner, until)
+	meta, err := record.DecodeImage(msg.PK, image)
 	if err != nil {
+		return nil, nil, err
+	}
+	x = r.newRun(ctx, d, msg, meta)
+	if err := x.hold(image, owner, until); err != nil {
 		return nil, nil, err
 	}
 	if err := x.load(nil); err != nil {
@@ -222,7 +226,8 @@ func (r *Runner) expired(ctx context.Context, d queue.Delivery, msg, hint record
 	if crashes > maxCrashes {
 		return r.endCrashed(ctx, old)
 	}
-	if _, err := r.cfg.Docs.Document(ctx, old.Tenant, old.Workflow, old.Version); err != nil {
+	x := r.newRun(ctx, d, msg, old)
+	if err := x.load(recs); err != nil {
 		return err // before a crash is counted that is none
 	}
 	now, owner := r.now(), r.nonce(true)
@@ -240,12 +245,13 @@ func (r *Runner) expired(ctx context.Context, d queue.Delivery, msg, hint record
 	if err != nil {
 		return err
 	}
-	x, err := r.newRun(ctx, d, msg, image, owner, until)
-	if err != nil {
+	if err := x.hold(image, owner, until); err != nil {
 		return err
 	}
-	if err := x.load(recs); err != nil {
-		return err // never given back: that would forget what is in doubt
+	if x.meta.Signals != old.Signals {
+		if x.marks, err = x.readMarks(x.meta); err != nil {
+			return err // never given back: that would forget what is in doubt
+		}
 	}
 	x.doubtUntil = old.LeaseUntil
 	return x.work()

@@ -201,7 +201,7 @@ func (r *Runner) openRun(ctx context.Context, m *record.Meta, plan plannedRetry,
 		},
 		Add: map[string]int64{record.AtEpoch: 1, record.AtSignals: 1},
 		Remove: []string{
-			record.AtLast, record.AtCancel, record.AtPause, record.AtEnded, record.AtStarted, record.AtOutput, record.AtOutputItem,
+			record.AtLast, record.AtNotBefore, record.AtCancel, record.AtPause, record.AtEnded, record.AtStarted, record.AtOutput, record.AtOutputItem,
 			record.AtError, record.AtCrashes, record.AtOutcomes, record.AtTakeover, record.AtReturns, record.AtResends,
 		},
 	}
@@ -209,7 +209,7 @@ func (r *Runner) openRun(ctx context.Context, m *record.Meta, plan plannedRetry,
 		w.Remove = append(w.Remove, record.AtMark+step)
 	}
 	if len(input) > 0 {
-		if err := r.storeInput(ctx, m.PK, expiry(deadline), record.InputSK(run, plan.Input), input, w.Set); err != nil {
+		if err := r.storeInput(ctx, m.PK, expiry(deadline), record.InputSK(run, plan.Input), input, inlineRoom(m.Workflow, m.Tags), w.Set); err != nil {
 			return err
 		}
 		for _, at := range []string{record.AtInput, record.AtInputItem} {

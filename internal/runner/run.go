@@ -24,6 +24,9 @@ type run struct {
 	msg record.Message
 	pk  string
 
+	number  int   // of the run; like its expiry the same under one lease
+	expires int64 // Unix seconds
+
 	meta  *record.Meta // as last seen, with the signals seen
 	image table.Attrs  // the same, raw, for its size
 	epoch int64
@@ -67,18 +70,24 @@ var (
 	errCancelled = errors.New("cancelled")
 )
 
-// newRun is an execution that has just been leased, not yet loaded. The
+// newRun is an execution as META describes it, neither leased nor loaded. The
 // context's meter counts for it, its lease included.
-func (r *Runner) newRun(ctx context.Context, d queue.Delivery, msg record.Message, image table.Attrs, owner string, until int64) (*run, error) {
-	m, err := record.DecodeImage(msg.PK, image)
-	if err != nil {
-		return nil, err
-	}
+func (r *Runner) newRun(ctx context.Context, d queue.Delivery, msg record.Message, m *record.Meta) *run {
 	return &run{
-		r: r, ctx: ctx, d: d, msg: msg, pk: msg.PK, meta: m, image: image,
-		epoch: m.Epoch, owner: owner, until: until, meter: table.MeterFrom(ctx), began: r.now(),
+		r: r, ctx: ctx, d: d, msg: msg, pk: msg.PK, number: m.Run, expires: m.Expires, meta: m,
+		meter: table.MeterFrom(ctx), began: r.now(),
 		events: make(chan event), poked: make(chan struct{}, 1), lane: laneOf(m),
-	}, nil
+	}
+}
+
+// hold notes the lease that META's image shows, written under owner until then.
+func (x *run) hold(image table.Attrs, owner string, until int64) error {
+	m, err := record.DecodeImage(x.pk, image)
+	if err != nil {
+		return err
+	}
+	x.meta, x.image, x.epoch, x.owner, x.until = m, image, m.Epoch, owner, until
+	return nil
 }
 
 // load reads what the machine is built from; recs are the records where they
@@ -117,7 +126,8 @@ func (x *run) load(recs map[string]*record.Step) error {
 		}
 	}
 	x.machine = engine.New(doc, InfoOf(m), value, recs, func(step string) (string, string) { return x.r.link(m, step) })
-	return x.readMarks()
+	x.marks, err = x.readMarks(m)
+	return err
 }
 
 // InfoOf is what an execution's expressions read about it.
@@ -138,39 +148,36 @@ func (x *run) giveBack(cause error) error {
 const retryLoad = 5 * time.Second
 
 // readMarks reads the bodies of the signals that META announces.
-func (x *run) readMarks() error {
-	x.marks = map[string]engine.Mark{}
+func (x *run) readMarks(m *record.Meta) (map[string]engine.Mark, error) {
+	marks := map[string]engine.Mark{}
 	var keys []table.Key
-	for step, mark := range x.meta.Marks {
+	for step, mark := range m.Marks {
 		if decision, count, ok := splitDecision(mark); ok {
-			x.marks[step] = engine.Mark{Decision: decision, Count: count}
+			marks[step] = engine.Mark{Decision: decision, Count: count}
 			continue
 		}
 		if s := x.doc.Step(step); s == nil || x.machine.Record(s).Final() {
 			continue
 		}
-		keys = append(keys, record.SignalKey(x.pk, x.meta.Run, step))
-	}
-	if len(keys) == 0 {
-		return nil
+		keys = append(keys, record.SignalKey(x.pk, x.number, step))
 	}
 	for len(keys) > 0 {
 		n := min(len(keys), table.MaxGet)
 		items, err := x.r.get(x.ctx, true, keys[:n]...)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		keys = keys[n:]
 		for _, it := range items {
 			body, err := x.r.unpack(x.ctx, x.pk, it.Attrs["b"].Bytes())
 			if err != nil {
-				return err
+				return nil, err
 			}
-			step := strings.TrimPrefix(it.SK, record.SignalKey(x.pk, x.meta.Run, "").SK)
-			x.marks[step] = engine.Mark{Body: body, At: it.Attrs["at"].Int()}
+			step := strings.TrimPrefix(it.SK, record.SignalKey(x.pk, x.number, "").SK)
+			marks[step] = engine.Mark{Body: body, At: it.Attrs["at"].Int()}
 		}
 	}
-	return nil
+	return marks, nil
 }
 
 // decisionMark is the mark of an operator's word on the record with this count.
@@ -203,8 +210,11 @@ func (x *run) see(image table.Attrs) error {
 	case m.Epoch > x.epoch, m.Epoch == x.epoch && m.Status != record.Running:
 		x.lost = true
 	case m.Epoch == x.epoch && m.Signals > x.meta.Signals:
-		x.meta, x.image = m, image
-		return x.readMarks()
+		marks, err := x.readMarks(m)
+		if err != nil {
+			return err // not seen, then
+		}
+		x.meta, x.image, x.marks = m, image, marks
 	}
 	return nil
 }

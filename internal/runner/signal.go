@@ -63,8 +63,8 @@ func (r *Runner) Resume(ctx context.Context, tenant, id string, d Decision) erro
 				return nil, err
 			}
 			s.set = table.Attrs{record.AtMark + d.Step: table.String(mark)}
-			s.unless = [][]table.Test{{{Attr: record.AtMark + d.Step, Op: table.Ne, Value: table.String(mark)}}}
-			if m.Marks[d.Step] == mark {
+			s.unless = append(s.unless, []table.Test{{Attr: record.AtMark + d.Step, Op: table.Ne, Value: table.String(mark)}})
+			if m.Marks[d.Step] == mark && !m.Pause && m.Status != record.Paused {
 				return nil, nil
 			}
 			return s, nil
@@ -122,7 +122,7 @@ func (r *Runner) signal(ctx context.Context, tenant, id string, prepare func(*re
 		if s == nil {
 			return r.wake(ctx, m)
 		}
-		seen := []table.Test{statusIs(m.Status), equals(record.AtRun, int64(m.Run))}
+		seen := []table.Test{statusIs(m.Status), equals(record.AtRun, int64(m.Run)), dueAsSeen(m)}
 		w := r.signalWrite(m, s)
 		for _, u := range s.unless {
 			w.If = append(w.If, append(append([]table.Test{}, seen...), u...))
@@ -173,6 +173,8 @@ func (r *Runner) openMeta(ctx context.Context, pk string) (*record.Meta, error) 
 // wake sends the message of a signal, and tells a holder in this process.
 func (r *Runner) wake(ctx context.Context, m *record.Meta) error {
 	r.live.poke(m.PK)
+	ctx, cancel := written(ctx)
+	defer cancel()
 	err := r.send(ctx, laneOf(m), record.Message{PK: m.PK, Run: m.Run, Epoch: m.Epoch, Why: record.WhySignal}, 0)
 	if err != nil {
 		return &problem.Error{Code: problem.Unavailable, Detail: "noted, but the execution could not be woken; try again", Cause: err}

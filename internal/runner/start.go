@@ -171,7 +171,7 @@ func (r *Runner) putMeta(ctx context.Context, s StartRequest, f frozen, pk strin
 		set[table.DuePK], set[table.DueSK] = table.String(record.DuePK(f.id)), table.Int(at)
 	}
 	if len(s.Input) > 0 {
-		if err := r.storeInput(ctx, pk, xp, record.InputSK(1, ""), s.Input, set); err != nil {
+		if err := r.storeInput(ctx, pk, xp, record.InputSK(1, ""), s.Input, inlineRoom(f.workflow, s.Tags), set); err != nil {
 			return nil, false, lookAgain(ctx, err)
 		}
 	}
@@ -195,11 +195,22 @@ func lookAgain(ctx context.Context, err error) error {
 	return err
 }
 
-// storeInput puts the input into set where it is small, and otherwise into an
-// item of its own, before META refers to it.
-func (r *Runner) storeInput(ctx context.Context, pk string, xp int64, sk string, input []byte, set table.Attrs) error {
+// inlineRoom is what META has for an input beside the name and the tags, so
+// that it stays within its 1 KB whatever its holders write into it.
+func inlineRoom(workflow string, tags map[string]string) int {
+	room := record.InlineRoom - len(workflow)
+	if len(tags) > 0 {
+		b, _ := json.Marshal(tags) // strings cannot fail
+		room -= len(b)
+	}
+	return min(record.InlineInput, room)
+}
+
+// storeInput puts the input into set where it fits into the room there is, and
+// otherwise into an item of its own, before META refers to it.
+func (r *Runner) storeInput(ctx context.Context, pk string, xp int64, sk string, input []byte, room int, set table.Attrs) error {
 	packed := record.Pack(input)
-	if len(packed) <= record.InlineInput {
+	if len(packed) <= room {
 		set[record.AtInput] = table.Bytes(packed)
 		return nil
 	}
@@ -229,6 +240,8 @@ func (r *Runner) firstMessage(ctx context.Context, s StartRequest, pk string, at
 	if lane == "" {
 		lane = queue.Normal
 	}
+	ctx, cancel := written(ctx)
+	defer cancel()
 	err := r.send(ctx, lane, record.Message{PK: pk, Run: 1, Why: record.WhyStart}, r.until(at))
 	if err == nil {
 		return
@@ -243,6 +256,15 @@ func (r *Runner) firstMessage(ctx context.Context, s StartRequest, pk string, at
 		r.log.Warn("due entry not written, the sweep will find it", "execution", pk, "error", err)
 	}
 }
+
+// written is the context of what must follow a write that stands: who asked for
+// it may have hung up meanwhile.
+func written(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), afterWrite)
+}
+
+// afterWrite is how long that may take.
+const afterWrite = 5 * time.Second
 
 // finishForDead sends the first message of an execution whose starter seems to
 // have died before it could. Of any number of replays one wins.

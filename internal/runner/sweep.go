@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/queue"
@@ -22,32 +23,56 @@ const (
 
 // Sweep is the minute's work: due entries become messages, and starts older
 // than three minutes that are still open get an entry. It may run twice at a
-// time, or die anywhere. The first error does not stop the rest.
+// time, or die anywhere. The first error does not stop the rest, and neither
+// half waits for the other: many dues must not keep orphans from being found.
 func (r *Runner) Sweep(ctx context.Context) error {
-	return errors.Join(r.sweepDue(ctx), r.sweepStarts(ctx, r.now()-r.times.SweepLag.Milliseconds(), false))
+	return r.sweep(ctx, r.now()-r.times.SweepLag.Milliseconds(), false)
 }
 
 // SweepAll sweeps up to now and sends for everything that is due: what an
 // embedded store does when it is opened, since nobody of an earlier process is
 // about to.
-func (r *Runner) SweepAll(ctx context.Context) error {
-	return errors.Join(r.sweepDue(ctx), r.sweepStarts(ctx, r.now(), true))
+func (r *Runner) SweepAll(ctx context.Context) error { return r.sweep(ctx, r.now(), true) }
+
+func (r *Runner) sweep(ctx context.Context, upTo int64, send bool) error {
+	var starts error
+	var wg sync.WaitGroup
+	wg.Go(func() { starts = r.sweepStarts(ctx, upTo, send) })
+	due := r.sweepDue(ctx)
+	wg.Wait()
+	return errors.Join(due, starts)
 }
 
+// dueSweepers is how many due shards are swept at a time. Each entry takes a
+// read, a send and a write, so that one after the other a minute would hold
+// some thousand.
+const dueSweepers = 8
+
 func (r *Runner) sweepDue(ctx context.Context) error {
-	var errs []error
 	waiting := r.backlogs(ctx)
-	for shard := range record.DueShards {
-		q := table.Query{Index: table.Due, PK: record.DueShard(shard), To: strconv.FormatInt(r.now()+dueAhead.Milliseconds(), 10)}
-		err := r.query(ctx, q, func(it table.Item) error {
-			if err := r.sweepEntry(ctx, it.PK, waiting); err != nil {
-				errs = append(errs, err)
+	errs := make([]error, record.DueShards)
+	var wg sync.WaitGroup
+	for n := range dueSweepers {
+		wg.Go(func() {
+			for shard := n; shard < record.DueShards; shard += dueSweepers {
+				errs[shard] = r.sweepDueShard(ctx, shard, waiting)
 			}
-			return ctx.Err()
 		})
-		errs = append(errs, err)
 	}
+	wg.Wait()
 	return errors.Join(errs...)
+}
+
+func (r *Runner) sweepDueShard(ctx context.Context, shard int, waiting map[queue.Lane]int) error {
+	var errs []error
+	q := table.Query{Index: table.Due, PK: record.DueShard(shard), To: strconv.FormatInt(r.now()+dueAhead.Milliseconds(), 10)}
+	err := r.query(ctx, q, func(it table.Item) error {
+		if err := r.sweepEntry(ctx, it.PK, waiting); err != nil {
+			errs = append(errs, err)
+		}
+		return ctx.Err()
+	})
+	return errors.Join(append(errs, err)...)
 }
 
 // sweepEntry looks at one due entry. The index may lag, so META decides.
@@ -152,26 +177,41 @@ func (r *Runner) sweepShard(ctx context.Context, tenant string, shard int, upTo 
 		To:   record.PK(tenant, record.LastID(time.UnixMilli(upTo))),
 	}
 	var pks []table.Key
+	var errs []error // of single records; they must not hold the others up
 	flush := func() error {
-		err := r.sweepMetas(ctx, pks, send)
+		errs = append(errs, r.sweepMetas(ctx, pks, send))
 		pks = pks[:0]
-		return err
+		return ctx.Err()
 	}
 	err = r.query(ctx, q, func(it table.Item) error {
-		if pks = append(pks, table.Key{PK: it.PK, SK: "0"}); len(pks) == table.MaxGet {
-			return flush()
+		if pks = append(pks, table.Key{PK: it.PK, SK: "0"}); len(pks) < table.MaxGet {
+			return nil
 		}
-		return nil
+		if err := flush(); err != nil {
+			return err
+		}
+		_, id, _ := record.SplitPK(it.PK)
+		reached, err := record.CreatedAt(id)
+		if err != nil || len(errs) > 0 && errors.Join(errs...) != nil {
+			return err // the cursor stays before what was not looked at
+		}
+		return r.sweptUpTo(ctx, cursor, reached.UnixMilli())
 	})
 	if err == nil {
 		err = flush()
 	}
-	if err != nil {
+	if err = errors.Join(append(errs, err)...); err != nil {
 		return err
 	}
-	_, err = r.write(ctx, table.Write{
-		Key: cursor, Kind: table.Put, Set: table.Attrs{"at": table.Int(upTo)},
-		If: table.Cond{{{Attr: table.SKAttr, Op: table.Absent}}, {{Attr: "at", Op: table.Lt, Value: table.Int(upTo)}}},
+	return r.sweptUpTo(ctx, cursor, upTo)
+}
+
+// sweptUpTo moves a partition's cursor on: a sweep that runs out of time has
+// done what it has done.
+func (r *Runner) sweptUpTo(ctx context.Context, cursor table.Key, at int64) error {
+	_, err := r.write(ctx, table.Write{
+		Key: cursor, Kind: table.Put, Set: table.Attrs{"at": table.Int(at)},
+		If: table.Cond{{{Attr: table.SKAttr, Op: table.Absent}}, {{Attr: "at", Op: table.Lt, Value: table.Int(at)}}},
 	}, "")
 	if _, failed := table.Failed(err); failed {
 		return nil // another sweep got further
@@ -188,6 +228,9 @@ func (r *Runner) sweptTo(ctx context.Context, cursor table.Key) (int64, error) {
 	}
 	return max(items[0].Attrs["at"].Int()-time.Minute.Milliseconds(), 0), nil
 }
+
+// unreadable stands for the status of a META that this binary cannot read.
+const unreadable record.Status = "unreadable"
 
 // sweepMetas gives what is open and unwatched its due entry, and sends what
 // has lost its holder to solo.
@@ -212,15 +255,16 @@ func (r *Runner) sweepMetas(ctx context.Context, keys []table.Key, send bool) er
 		}
 		for _, it := range items {
 			m, err := record.DecodeMeta(it)
-			if err != nil {
-				return err
+			if err != nil { // of a newer binary, say: no reason to leave the others
+				r.log.Error("execution not swept", "execution", it.PK, "error", err)
+				m = &record.Meta{PK: it.PK, Status: unreadable}
 			}
 			seen[it.PK] = m
 		}
 	}
 	var errs []error
 	for _, k := range keys {
-		if m := seen[k.PK]; m != nil {
+		if m := seen[k.PK]; m != nil && m.Status != unreadable {
 			errs = append(errs, r.sweepMeta(ctx, m, send))
 		}
 	}

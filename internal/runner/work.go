@@ -57,7 +57,7 @@ func (x *run) work() error {
 		default:
 			x.startAll(plan.Calls)
 			if x.busy == 0 {
-				again, err := x.rest(plan)
+				again, err := x.rest(plan, ticks)
 				if !again {
 					return err
 				}
@@ -92,7 +92,7 @@ func (x *run) leaseLeft() time.Duration {
 
 // rest is what to do when nothing is under way and nothing can be started:
 // wait a little for a due under the lease, or release it.
-func (x *run) rest(plan engine.Plan) (again bool, err error) {
+func (x *run) rest(plan engine.Plan, t *ticks) (again bool, err error) {
 	now := x.r.now()
 	switch {
 	case plan.Blocked:
@@ -100,7 +100,7 @@ func (x *run) rest(plan engine.Plan) (again bool, err error) {
 	case x.handover:
 		return x.releaseOr(0, record.Queued, true)
 	case plan.Next <= now+x.r.times.Hold.Milliseconds() && !x.r.draining() && plan.Next+closing.Milliseconds() < x.mustEnd():
-		return true, x.sleep(plan.Next)
+		return true, x.sleep(plan.Next, t)
 	case x.meta.NotBefore > now:
 		return x.releaseOr(plan.Next, record.Queued, false)
 	default:
@@ -108,14 +108,20 @@ func (x *run) rest(plan engine.Plan) (again bool, err error) {
 	}
 }
 
-// sleep waits for a due, or for a signal given in this process.
-func (x *run) sleep(at int64) error {
-	t := time.NewTimer(time.Duration(max(at-x.r.now(), 0)) * time.Millisecond)
-	defer t.Stop()
+// sleep waits for a due. A chain of short waits may last long, so the lease is
+// renewed and signals are looked for as while a call is under way.
+func (x *run) sleep(at int64, t *ticks) error {
+	due := time.NewTimer(time.Duration(max(at-x.r.now(), 0)) * time.Millisecond)
+	defer due.Stop()
 	select {
-	case <-t.C:
+	case <-due.C:
 	case <-x.poked:
 		x.look(true)
+	case <-t.look.C:
+		t.look.Reset(x.r.times.Look)
+		x.look(false)
+	case <-t.renew:
+		x.renew(t)
 	case <-x.r.drain:
 	case <-x.ctx.Done():
 		return x.ctx.Err()
@@ -136,8 +142,7 @@ func (x *run) await(plan engine.Plan, t *ticks) (next engine.Plan, end bool, err
 		t.look.Reset(x.r.times.Look)
 		x.look(false)
 	case <-t.renew:
-		t.renewal.Reset(x.r.times.SoloRenew)
-		x.renew()
+		x.renew(t)
 	case <-t.next.C:
 	case <-x.r.drain:
 		x.handover = true
@@ -270,8 +275,13 @@ func (t *ticks) stop() {
 	}
 }
 
+// renewTries is how often a failing renewal is tried in the time of one.
+const renewTries = 6
+
 // renew extends a solo lease. Failing that, nothing more is started.
-func (x *run) renew() {
+func (x *run) renew(t *ticks) {
+	next := x.r.times.SoloRenew
+	defer func() { t.renewal.Reset(next) }()
 	owner, until := x.r.nonce(true), x.r.now()+x.r.times.SoloLease.Milliseconds()
 	image, err := x.r.write(x.ctx, table.Write{
 		Key: table.Key{PK: x.pk, SK: "0"}, Kind: table.Update,
@@ -282,7 +292,8 @@ func (x *run) renew() {
 	case failed, errors.Is(err, table.ErrUnknown):
 		x.lost = true
 	case err != nil:
-		x.r.log.Warn("lease not renewed", "execution", x.pk, "error", err) // the next try, or the end of the lease
+		x.r.log.Warn("lease not renewed", "execution", x.pk, "error", err)
+		next /= renewTries // while the lease lasts
 	default:
 		x.until, x.owner = until, owner
 		x.leaseOut.Reset(x.leaseLeft())

@@ -86,7 +86,7 @@ func drawRates(d *dice) rates {
 	if r[outage] != 0 && !d.chance(0.5) {
 		r[outage] = 0
 	}
-	if r[outage] != 0 && d.chance(0.5) {
+	if r[outage] != 0 && d.chance(0.8) {
 		r[deadLetterKilled] = usual[deadLetterKilled] // there will be something to kill
 	}
 	if r[poisoned] != 0 && !d.chance(0.35) {

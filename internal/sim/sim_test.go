@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	seeds   = flag.Int("seeds", 200, "how many seeds TestSim runs")
+	seeds   = flag.Int("seeds", 300, "how many seeds TestSim runs")
 	from    = flag.Uint64("from", 1, "the first seed")
 	verbose = flag.Bool("log", false, "print the runner's log")
 	keep    = flag.Bool("keep", false, "go on after a failure, and print one line for each")
