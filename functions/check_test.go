@@ -59,6 +59,7 @@ func (c *checker) role(f, role, log string) {
 			case strings.HasPrefix(s.Actions[0], "dynamodb:") && (slices.Contains(table, owner) && r == "${"+owner+".Arn}" || slices.Contains(indexes, r)):
 			case strings.HasPrefix(s.Actions[0], "sqs:") && slices.Contains(c.ofType(queueType), owner) && r == "${"+owner+".Arn}":
 			case strings.HasPrefix(s.Actions[0], "ssm:") && strings.HasPrefix(r, "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/") && strings.Contains(r, "${AWS::StackName}"):
+			case strings.HasPrefix(s.Actions[0], "states:") && (r == machines+"stateMachine:${StateMachines}" || r == machines+"execution:${StateMachines}:*"):
 			default:
 				c.fault("%s: %s on %s is on nothing that belongs to this function", role, s.Actions[0], r)
 			}
@@ -66,6 +67,10 @@ func (c *checker) role(f, role, log string) {
 	}
 	c.receives(f, role)
 }
+
+// machines starts the ARNs of the account's state machines and executions; the
+// parameter StateMachines says which of them steps may run.
+const machines = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:"
 
 // receives: a function may take messages from exactly the queues that feed it.
 func (c *checker) receives(f, role string) {

@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -114,7 +115,10 @@ type bundle struct {
 	*app.Services
 	t      *testing.T
 	broken atomic.Int32
-	taken  atomic.Int64 // messages
+	taken  atomic.Int64        // messages
+	sfn    *step.StepFunctions // nil: none
+	table  mortal
+	lane   queue.Lane // of the message in hand
 	sent   held
 	passed atomic.Int64
 	bill   bill
@@ -132,7 +136,8 @@ func newBundle(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	b := &bundle{t: t, bill: bill{writes: map[string]float64{}}}
-	b.Services, err = app.New(app.Ports{Table: &billed{inner, &b.bill}, Queue: &b.sent, HTTP: b, Now: b.now, Incarnation: "p1"},
+	b.table.Table = inner
+	b.Services, err = app.New(app.Ports{Table: &billed{&b.table, &b.bill}, Queue: &b.sent, HTTP: b, Now: b.now, Incarnation: "p1"},
 		app.Config{Keys: [][]byte{make([]byte, 32)}, PublicURL: "http://localhost"})
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +149,10 @@ func (b *bundle) now() time.Time { return time.Now().Add(time.Duration(b.passed.
 
 // Call answers each step with some 400 bytes, half of them noise, unless it is
 // to fail. No network stands between: how long the machine takes must not count.
-func (b *bundle) Call(_ context.Context, c step.Call) step.Result {
+func (b *bundle) Call(ctx context.Context, c step.Call) step.Result {
+	if c.Type == "stepfunctions" {
+		return step.Router{StepFunctions: b.sfn}.Call(ctx, c)
+	}
 	if b.broken.Add(-1) >= 0 {
 		return step.Result{
 			Err:      &step.Error{Category: retry.Upstream, Code: "503", Message: "the service answered 503"},
@@ -159,6 +167,11 @@ func (b *bundle) Call(_ context.Context, c step.Call) step.Result {
 		Output:   fmt.Appendf(nil, `{"id":%q,"note":%q}`, c.Key, hex.EncodeToString(noise)),
 		Response: &step.Response{Status: http.StatusOK, Headers: map[string]string{"content-type": "application/json"}},
 	}
+}
+
+// Stop passes what is to be stopped on.
+func (b *bundle) Stop(ctx context.Context, c step.Call) error {
+	return step.Router{StepFunctions: b.sfn}.Stop(ctx, c)
 }
 
 func (b *bundle) register(name, src string) {
@@ -193,14 +206,44 @@ func (b *bundle) work() {
 		if !more {
 			return
 		}
-		b.passed.Add(int64(m.Delay))
-		ctx, cancel := context.WithDeadline(b.t.Context(), b.now().Add(time.Minute))
-		failed := b.Runner.Handle(ctx, []queue.Delivery{{ID: fmt.Sprint("m", b.taken.Add(1)), Body: m.Body, Lane: m.Lane, Receives: 1}})
-		cancel()
-		if len(failed) > 0 {
+		if !b.deliver(m) {
 			b.t.Fatal("a message was not done")
 		}
 	}
+}
+
+// deliver works on one message, when it is due, and reports whether that is
+// done with.
+func (b *bundle) deliver(m queue.Message) bool {
+	b.t.Helper()
+	b.passed.Add(int64(m.Delay))
+	b.lane = m.Lane
+	span := time.Minute
+	if m.Lane == queue.Solo {
+		span = 15 * time.Minute
+	}
+	ctx, cancel := context.WithDeadline(b.t.Context(), b.now().Add(span))
+	defer cancel()
+	return len(b.Runner.Handle(ctx, []queue.Delivery{{ID: fmt.Sprint("m", b.taken.Add(1)), Body: m.Body, Lane: m.Lane, Receives: 1}})) == 0
+}
+
+// mortal is a table of a process that may die: from a write on, nothing it
+// writes arrives.
+type mortal struct {
+	table.Table
+	dead atomic.Bool
+	last atomic.Pointer[string] // the sort key of the last write; nil: it lives
+}
+
+func (m *mortal) Write(ctx context.Context, w table.Write) (table.Attrs, error) {
+	if m.dead.Load() {
+		return nil, errors.New("the process has died")
+	}
+	image, err := m.Table.Write(ctx, w)
+	if last := m.last.Load(); last != nil && *last == w.Key.SK {
+		m.dead.Store(true)
+	}
+	return image, err
 }
 
 // held is a queue that holds what is sent until it is taken.
@@ -216,6 +259,8 @@ func (h *held) Send(_ context.Context, ms []queue.Message) []error {
 	h.ms = append(h.ms, ms...)
 	return make([]error, len(ms))
 }
+
+func (*held) Extend(context.Context, queue.Delivery, time.Duration) error { return nil }
 
 func (h *held) take() (m queue.Message, ok bool) {
 	h.mu.Lock()

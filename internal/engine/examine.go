@@ -207,7 +207,9 @@ func (m *Machine) call(s *workflow.Step, n *node, v View, p *Plan) {
 	if v.NotBefore > v.Now {
 		return
 	}
-	if !s.Idempotent && v.DoubtUntil > 0 && (n.rec == nil || n.rec.Due <= v.DoubtUntil) {
+	// An Express state machine's call is announced by an intent, so nothing is in
+	// doubt without one.
+	if !s.Idempotent && !s.Express && v.DoubtUntil > 0 && (n.rec == nil || n.rec.Due <= v.DoubtUntil) {
 		p.Writes = append(p.Writes, m.unknown(s, n.rec, v.Now, "the worker calling this step died before the outcome was recorded"))
 		p.Blocked = true
 		n.status = record.StepWaiting
@@ -231,8 +233,14 @@ func (m *Machine) mayCall(s *workflow.Step, n *node, v View, p *Plan) bool {
 		n.status = record.StepWaiting
 		return false
 	}
-	if n.rec.For == record.ForDecision {
+	switch n.rec.For {
+	case record.ForDecision:
 		return m.decided(s, n, v, p)
+	case record.ForIntent: // of a worker that is no more
+		p.Writes = append(p.Writes, m.unknown(s, n.rec, v.Now, "the worker calling this step died before the outcome was recorded"))
+		p.Blocked = true
+		n.status = record.StepWaiting
+		return false
 	}
 	if n.rec.Due > v.Now {
 		p.wait(n, s, string(n.rec.For), n.rec.Due, v.Now)

@@ -18,6 +18,10 @@ type Result struct {
 	Err        *record.Error
 	RetryAfter time.Duration
 	Unclear    bool // the effect may have happened although there was an error
+
+	Again time.Duration   // the attempt goes on elsewhere, and is looked at after this
+	State json.RawMessage // to hand to the next call of the step
+	Began int64           // of the attempt, where it was in an earlier call; else 0
 }
 
 // Outcome is the record an attempt leads to: its outcome, or the open record
@@ -25,6 +29,14 @@ type Result struct {
 func (m *Machine) Outcome(c Call, r Result, rnd *rand.Rand) *record.Step {
 	rec := m.next(c.Step, c.Before, r.Start)
 	attempt := record.Attempt{Start: r.Start, End: r.End, Outcome: "succeeded"}
+	if r.Began != 0 {
+		attempt.Start = r.Began
+	}
+	rec.Body.State = r.State
+	if r.Again > 0 { // no attempt ends, so none is counted
+		rec.State, rec.For, rec.Due = record.Open, record.ForPoll, r.End+r.Again.Milliseconds()
+		return rec
+	}
 	if r.Err == nil {
 		rec.AddAttempt(attempt)
 		rec.Body.Response = r.Response
@@ -33,7 +45,7 @@ func (m *Machine) Outcome(c Call, r Result, rnd *rand.Rand) *record.Step {
 			armed.Count = rec.Count
 			return armed
 		}
-		rec.State, rec.Body.Output = record.Done, r.Output
+		rec.State, rec.Body.Output, rec.Body.State = record.Done, r.Output, nil
 		return rec
 	}
 	e := r.Err.Clip()
@@ -61,6 +73,18 @@ func (m *Machine) Outcome(c Call, r Result, rnd *rand.Rand) *record.Step {
 		}
 	}
 	rec.AddAttempt(attempt)
+	return rec
+}
+
+// Intent is the record to be made before a call that can neither be repeated
+// nor looked at afterwards; nil where none is needed. A worker that finds it
+// knows that the call may have been made.
+func (m *Machine) Intent(c Call, now int64) *record.Step {
+	if !c.Step.Express || c.Step.Idempotent {
+		return nil
+	}
+	rec := m.next(c.Step, c.Before, now)
+	rec.State, rec.For = record.Open, record.ForIntent
 	return rec
 }
 

@@ -65,7 +65,7 @@ type Finish struct {
 // Wait names what an execution waits for.
 type Wait struct {
 	Step   string
-	Reason string // start, retry, wait, callback, unknown, paused
+	Reason string // start, retry, wait, callback, poll, unknown, paused
 	Until  int64  // 0: no end of its own
 }
 

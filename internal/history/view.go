@@ -31,7 +31,7 @@ type Execution struct {
 // Wait names what an execution waits for and when that ends by itself.
 type Wait struct {
 	Step   string     `json:"step,omitempty"`
-	Reason string     `json:"reason"` // start, retry, wait, callback, unknown, paused
+	Reason string     `json:"reason"` // start, retry, wait, callback, poll, unknown, paused
 	Until  *time.Time `json:"until"`
 	URL    string     `json:"url,omitempty"` // of a callback
 }

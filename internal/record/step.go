@@ -32,6 +32,8 @@ const (
 	ForTimer    Reason = "wait"
 	ForCallback Reason = "callback"
 	ForDecision Reason = "unknown" // an operator says whether to call again
+	ForPoll     Reason = "poll"    // what was begun elsewhere is looked at again
+	ForIntent   Reason = "intent"  // it is about to be called, and the call cannot be repeated
 )
 
 // Step is a STEP item: an outcome, or an open attempt or wait.
@@ -58,6 +60,8 @@ type StepBody struct {
 	Error    *Error          `json:"e,omitempty"`
 	Attempts []Attempt       `json:"a,omitempty"`
 	Dropped  int             `json:"d,omitempty"` // attempts before the first kept one
+	// State is what a step's caller knows of what it began elsewhere.
+	State json.RawMessage `json:"p,omitempty"`
 }
 
 // MaxAttemptsKept bounds the attempts a STEP lists; the oldest go first.
@@ -232,6 +236,7 @@ func appendBody(b []byte, s *StepBody) []byte {
 	if s.Dropped > 0 {
 		field(`"d":`, strconv.AppendInt(nil, int64(s.Dropped), 10))
 	}
+	field(`"p":`, s.State)
 	field(`"o":`, s.Output)
 	return append(b, '}')
 }

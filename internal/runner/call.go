@@ -74,13 +74,19 @@ func (x *run) start(c engine.Call) {
 		}
 		limit = min(limit, time.Duration(first-now)*time.Millisecond+c.Step.Timeout)
 	}
-	call := step.Call{
-		Request: c.Request, Key: x.key(c.Step.ID), Attempt: c.Attempt,
-		Traceparent: telemetry.Traceparent(x.meta.ID, c.Step.ID, c.Attempt), Auth: authOf(c.Step), Sign: signOf(c.Step),
-	}
+	call := x.stepCall(c)
+	x.remember(c.Step, call)
+	intent := x.machine.Intent(c, now)
 	go func() {
 		ctx, cancel := context.WithTimeout(x.calls, limit)
 		defer cancel()
+		if intent != nil {
+			if ev := x.checkpoint(intent); ev.err != nil || ev.adopted {
+				x.events <- ev // nothing was called
+				return
+			}
+			c.Before = intent
+		}
 		res := x.r.call(ctx, call)
 		ev := event{call: &c, result: engineResult(res, now, x.r.now())}
 		switch cause := context.Cause(x.calls); {
@@ -92,6 +98,17 @@ func (x *run) start(c engine.Call) {
 		}
 		x.events <- ev
 	}()
+}
+
+func (x *run) stepCall(c engine.Call) step.Call {
+	call := step.Call{
+		Type: string(c.Step.Type), Request: c.Request, Key: x.key(c.Step.ID), Run: x.meta.Run, Attempt: c.Attempt,
+		Traceparent: telemetry.Traceparent(x.meta.ID, c.Step.ID, c.Attempt), Auth: authOf(c.Step), Sign: signOf(c.Step),
+	}
+	if c.Before != nil {
+		call.State = c.Before.Body.State
+	}
+	return call
 }
 
 func authOf(s *workflow.Step) *step.Auth {
@@ -121,7 +138,10 @@ func (r *Runner) call(ctx context.Context, c step.Call) (res step.Result) {
 }
 
 func engineResult(r step.Result, start, end int64) engine.Result {
-	out := engine.Result{Start: start, End: end, Output: r.Output}
+	out := engine.Result{Start: start, End: end, Output: r.Output, Again: r.Again, State: r.State}
+	if !r.Began.IsZero() {
+		out.Began = r.Began.UnixMilli()
+	}
 	if r.Response != nil {
 		out.Response, _ = json.Marshal(r.Response) // a number and strings cannot fail
 	}

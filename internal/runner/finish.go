@@ -34,6 +34,9 @@ func (x *run) finish(f *engine.Finish, last *record.Step) (again bool, err error
 		}
 		last = nil
 	}
+	if f.Status != record.Succeeded {
+		x.stopElsewhere()
+	}
 	x.bill(&w)
 	image, err := x.r.write(x.ctx, w, w.Set[record.AtOwner].Str())
 	if err == nil {

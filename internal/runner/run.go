@@ -11,6 +11,7 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/expr"
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/step"
 	"github.com/seed-926d1ba8/stepline/internal/table"
 	"github.com/seed-926d1ba8/stepline/internal/workflow"
 )
@@ -42,7 +43,8 @@ type run struct {
 
 	began     int64
 	wroteStep bool
-	busy      int // calls and checkpoints under way
+	busy      int                  // calls and checkpoints under way
+	begun     map[string]step.Call // of this lease, that may go on elsewhere
 	events    chan event
 	poked     chan struct{}
 	calls     context.Context // of every call; its cause says why calls are cut

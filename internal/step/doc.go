@@ -41,6 +41,13 @@
 // signed message has the step's key as its id, so a receiver knows a repeated
 // call for one.
 //
+// # Step Functions
+//
+// A Standard state machine runs elsewhere while nobody waits: its call starts it
+// and asks to be made again (Result.Again), which looks at it. What the caller
+// has to remember in between is kept with the step (Result.State). An Express
+// one is one call, which nobody may repeat.
+//
 // # What is shown
 //
 // Messages name method and host, and nothing else of a request or an answer:

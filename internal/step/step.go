@@ -16,6 +16,12 @@ type Caller interface {
 	Call(ctx context.Context, c Call) Result
 }
 
+// Stopper ends what a call may have begun elsewhere and nobody waits for any
+// more. Stopping what has ended, or never began, is no error.
+type Stopper interface {
+	Stop(ctx context.Context, c Call) error
+}
+
 // Call is one attempt.
 type Call struct {
 	// Request is the evaluated request object of the step.
@@ -25,6 +31,12 @@ type Call struct {
 	// Traceparent is the W3C Trace Context header to send.
 	Traceparent string
 	Attempt     int // 1 for the first
+	// Type is the step's type; "" is a call over HTTP.
+	Type string
+	// Run counts the runs of the execution, from 1.
+	Run int
+	// State is what the call before this one left in its Result.
+	State json.RawMessage
 	// Auth authenticates the call; nil: nothing does.
 	Auth *Auth
 	// Sign signs it, as a message whose id is Key; nil: nothing does.
@@ -60,6 +72,13 @@ type Result struct {
 	Output   json.RawMessage // the decoded body as JSON; nil is null
 	Response *Response
 	Err      *Error
+	// Again: what was begun goes on elsewhere, and is to be looked at after this
+	// time, by a call with State. The attempt is not over.
+	Again time.Duration
+	// State is kept with the step while it has no outcome.
+	State json.RawMessage
+	// Began is when the attempt began, where that was in an earlier call.
+	Began time.Time
 }
 
 // Response is what stands beside the output of a call over HTTP.

@@ -13,8 +13,10 @@ const (
 	MaxAttemptTimeout     = 14 * time.Minute
 	DefaultTimeout        = 30 * 24 * time.Hour
 	MaxTimeout            = 365 * 24 * time.Hour
-	MaxSteps              = 500
-	MaxDocument           = 300 << 10
+	// MaxExpress is the longest that an Express state machine runs.
+	MaxExpress  = 5 * time.Minute
+	MaxSteps    = 500
+	MaxDocument = 300 << 10
 )
 
 // Type is a step's type.
@@ -27,10 +29,12 @@ const (
 	Wait      Type = "wait"
 	Callback  Type = "callback"
 	Webhook   Type = "webhook"
+
+	StepFunctions Type = "stepfunctions"
 )
 
 // calls reports whether steps of this type call something.
-func (t Type) calls() bool { return t == HTTP || t == Callback || t == Webhook }
+func (t Type) calls() bool { return t == HTTP || t == Callback || t == Webhook || t == StepFunctions }
 
 // Document is a parsed, validated workflow document. It is immutable.
 type Document struct {
@@ -62,8 +66,12 @@ type Step struct {
 
 	// Request is what to call: http, webhook, and callback where it announces
 	// its URL (nil there: nothing is called). It evaluates to an object with
-	// method, url, headers, query and body.
+	// method, url, headers, query and body; of stepfunctions with stateMachine,
+	// input and express.
 	Request *expr.Template
+	// Express: a stepfunctions step that runs an Express state machine in one
+	// call, which can neither be repeated nor looked at afterwards.
+	Express bool
 	// Auth authenticates the call; nil: nothing does.
 	Auth *Auth
 	// Sign signs the call of a webhook step; nil for any other type.

@@ -72,10 +72,16 @@ var typeFields = map[Type]fields{
 	Transform: {"output": {aTemplate, true}},
 	Wait:      {"duration": {aDuration, false}, "until": {text, false}},
 	Webhook:   merged(callFields, messageFields, fields{"sign": {ref("sign"), true}}),
+
+	StepFunctions: merged(callFields, fields{
+		"stateMachine": {map[string]any{"type": "string", "description": "the ARN of a state machine, an alias or a version"}, true},
+		"input":        {aTemplate, false},
+		"express":      {boolean, false},
+	}),
 }
 
 // stepTypes are the types in the order they are told in.
-var stepTypes = []Type{HTTP, Transform, Wait, Callback, Webhook}
+var stepTypes = []Type{HTTP, Transform, Wait, Callback, Webhook, StepFunctions}
 
 func typeNames() []any {
 	list := make([]any, len(stepTypes))
@@ -114,8 +120,8 @@ var retryFields = fields{
 var (
 	laterDocument = names("on", "priority", "concurrency", "tags", "onFailure", "shards")
 	laterStep     = names("compensate", "onReject", "onExhausted", "notify", "payload", "instance", "webhook", "wait",
-		"idempotencyKey", "error", "workflow", "version", "input", "items", "concurrency", "stateMachine", "queue", "bus", "breaker", "generation", "deliver")
-	laterTypes    = names("n8n", "approval", "workflow", "map", "stepfunctions", "temporal", "emit")
+		"idempotencyKey", "error", "workflow", "version", "input", "items", "concurrency", "queue", "bus", "breaker", "generation", "deliver")
+	laterTypes    = names("n8n", "approval", "workflow", "map", "temporal", "emit")
 	laterRequest  = names("idempotencyKey", "redirects", "tls", "proxy")
 	laterRetry    = names("unless", "if", "never", "total", "schedule", "onExhausted", "exhausted")
 	laterStrategy = names("linear", "schedule")

@@ -65,7 +65,7 @@ func TestFaults(t *testing.T) {
 		"later on":           {"name: w\non: []\nsteps: [{id: a, type: transform, output: 1}]", "/on: the field \"on\" is not supported by this version"},
 		"later unless":       {step("{id: a, type: http, request: {url: \"http://x\"}, retry: {unless: x}}"), "/steps/0/retry/unless: the field \"unless\" is not supported"},
 		"later strategy":     {step("{id: a, type: http, request: {url: \"http://x\"}, retry: {strategy: linear}}"), `/steps/0/retry/strategy: "linear" is not supported`},
-		"unknown type":       {step("{id: a, type: foo}"), "/steps/0/type: must be one of http, transform, wait, callback and webhook"},
+		"unknown type":       {step("{id: a, type: foo}"), "/steps/0/type: must be one of http, transform, wait, callback, webhook and stepfunctions"},
 		"bad id":             {step("{id: 1a, type: transform, output: 1}"), "/steps/0/id: must be 1 to 64"},
 		"duplicate id":       {step("{id: a, type: transform, output: 1}\n  - {id: a, type: transform, output: 1}"), "/steps/1/id: the id \"a\" is there twice"},
 		"unknown need":       {step("{id: a, type: transform, output: 1, needs: [b]}"), `/steps/0/needs/0: there is no step "b"`},

@@ -3,6 +3,7 @@ package workflow
 import (
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,6 +136,9 @@ func (p *parser) common(d *draft, o map[string]any) {
 func (p *parser) calls(d *draft) {
 	s, o := d.step, d.fields
 	s.AttemptTimeout = DefaultAttemptTimeout
+	if s.Express = s.Type == StepFunctions && p.boolean(d.pointer, o, "express", false); s.Express {
+		s.AttemptTimeout = MaxExpress
+	}
 	if t, ok := p.duration(d.pointer, o, "timeout", MaxTimeout); ok {
 		if s.Timeout = t; t > p.timeout {
 			p.fault(d.pointer+"/timeout", "must not be beyond the workflow's timeout of %s", FormatDuration(p.timeout))
@@ -155,7 +159,7 @@ func (p *parser) calls(d *draft) {
 	if raw, there := o["retry"]; there {
 		s.Retry = p.policy(d.pointer+"/retry", raw, p.retry)
 	}
-	s.Idempotent = p.boolean(d.pointer, o, "idempotent", true)
+	s.Idempotent = p.boolean(d.pointer, o, "idempotent", !s.Express)
 	if !s.Idempotent && hasKey(o, "retry") && s.Retry.Attempts > 1 {
 		p.warnings = append(p.warnings, Fault{d.pointer + "/retry", "with idempotent: false only failures that are certain to have had no effect are retried; an unclear end waits for an operator"})
 	}
@@ -180,6 +184,8 @@ func (p *parser) expressions(doc *Document, d draft) {
 	switch s.Type {
 	case Webhook:
 		p.webhook(d, scope)
+	case StepFunctions:
+		p.stateMachine(d, scope)
 	case Transform:
 		if raw, there := o["output"]; there {
 			s.Value = p.template(d.pointer+"/output", raw, scope)
@@ -255,6 +261,22 @@ func (p *parser) webhook(d draft, scope expr.Scope) {
 	if d.step.Sign = p.signature(d.pointer+"/sign", raw); d.step.Sign != nil {
 		p.onceOnly(d.pointer, d.fields, d.step.Sign.Scheme.Headers()...)
 	}
+}
+
+// stateMachineShape is the ARN of a state machine, of an alias or a version.
+var stateMachineShape = regexp.MustCompile(`^arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:stateMachine:[^:\s]+(:[^:\s]+)?$`)
+
+func (p *parser) stateMachine(d draft, scope expr.Scope) {
+	request := map[string]any{"express": d.step.Express}
+	if arn, ok := p.text(d.pointer, d.fields, "stateMachine"); ok {
+		if request["stateMachine"] = arn; !dynamic(arn) && !stateMachineShape.MatchString(arn) {
+			p.fault(d.pointer+"/stateMachine", "must be the ARN of a state machine, such as arn:aws:states:eu-central-1:123456789012:stateMachine:orders, or an expression")
+		}
+	}
+	if input, there := d.fields["input"]; there {
+		request["input"] = input
+	}
+	d.step.Request = p.template(d.pointer, request, scope)
 }
 
 // target checks the address and the objects beside it.

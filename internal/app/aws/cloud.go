@@ -51,7 +51,10 @@ func open(cfg sdk.Config, c Config, now func() time.Time, log *slog.Logger) (*Cl
 		return nil, err
 	}
 	cloud.Services, err = app.New(app.Ports{
-		Table: cloud.Table, Queue: cloud.Queue, HTTP: step.NewHTTP(step.HTTPConfig{Now: now, Secrets: secrets}), Secrets: secrets, Now: now,
+		Table: cloud.Table, Queue: cloud.Queue, Secrets: secrets, Now: now,
+		HTTP: step.Router{
+			HTTP: step.NewHTTP(step.HTTPConfig{Now: now, Secrets: secrets}), StepFunctions: step.NewStepFunctions(cfg, now),
+		},
 		Incarnation: strings.ToLower(crand.Text()),
 	}, app.Config{Keys: c.Keys, PublicURL: c.PublicURL, Times: c.Times, Log: log})
 	return cloud, err

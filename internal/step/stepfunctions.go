@@ -1,0 +1,215 @@
+package step
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/seed-926d1ba8/stepline/internal/expr"
+	"github.com/seed-926d1ba8/stepline/internal/retry"
+)
+
+// StepFunctions makes the calls of stepfunctions steps.
+//
+// A Standard state machine is started under a name made of the step's key, so
+// that starting it twice starts it once, and then looked at again and again
+// until its execution has ended; between two looks nobody waits. An Express one
+// runs within the call. It has no names that count, no history to look at and
+// no way to stop it: an unclear answer stays one.
+type StepFunctions struct {
+	api *sfn.Client
+	now func() time.Time
+}
+
+// NewStepFunctions makes a caller from the SDK's configuration.
+func NewStepFunctions(cfg aws.Config, now func() time.Time) *StepFunctions {
+	return &StepFunctions{api: sfn.NewFromConfig(cfg), now: now}
+}
+
+// machine is the evaluated request of a step.
+type machine struct {
+	arn     string
+	input   string
+	express bool
+}
+
+// started is what is known of a Standard execution between two calls.
+type started struct {
+	ARN string `json:"arn,omitempty"` // "" before it is started
+	At  int64  `json:"at,omitempty"`  // when that was, Unix ms
+	// Failed counts the executions of this step that have ended badly: the next
+	// attempt is another execution and needs another name.
+	Failed int `json:"failed,omitempty"`
+}
+
+// Call makes one attempt, or goes on with the one that c.State tells of.
+func (s *StepFunctions) Call(ctx context.Context, c Call) Result {
+	var st started
+	if len(c.State) > 0 {
+		if err := json.Unmarshal(c.State, &st); err != nil {
+			return Result{Err: &Error{Category: retry.Internal, Code: "state", Message: "what was begun before cannot be read"}}
+		}
+	}
+	if st.ARN != "" {
+		return s.look(ctx, st)
+	}
+	m, fault := machineOf(c.Request)
+	switch {
+	case fault != nil:
+		return Result{Err: fault, State: c.State}
+	case m.express:
+		return s.runExpress(ctx, c, m)
+	}
+	return s.start(ctx, c, m, st)
+}
+
+func machineOf(request any) (m machine, fault *Error) {
+	o, _ := request.(map[string]any)
+	m.arn, _ = o["stateMachine"].(string)
+	m.express, _ = o["express"].(bool)
+	if !strings.Contains(m.arn, ":stateMachine:") {
+		return m, invalid("stateMachine must be the ARN of a state machine")
+	}
+	input := o["input"]
+	if input == nil {
+		input = map[string]any{} // what Step Functions takes an absent input for
+	}
+	b, err := expr.Encode(input)
+	if err != nil {
+		return m, invalid("input cannot be written as JSON")
+	}
+	m.input = string(b)
+	return m, nil
+}
+
+// start starts the execution, or finds the one that was started before.
+func (s *StepFunctions) start(ctx context.Context, c Call, m machine, st started) Result {
+	name := executionName(c, st.Failed)
+	out, err := s.api.StartExecution(ctx, &sfn.StartExecutionInput{
+		StateMachineArn: &m.arn, Name: &name, Input: &m.input,
+	})
+	var exists *types.ExecutionAlreadyExists
+	switch {
+	case err == nil:
+		st.ARN, st.At = aws.ToString(out.ExecutionArn), s.now().UnixMilli()
+		if out.StartDate != nil {
+			st.At = out.StartDate.UnixMilli()
+		}
+		return Result{Again: firstLook, State: st.encode()}
+	case asError(err, &exists): // it has ended already: our start of it was never recorded
+		st.ARN, st.At = executionARN(m.arn, name), s.now().UnixMilli()
+		return s.look(ctx, st)
+	}
+	return Result{Err: callError(ctx, "StartExecution", err), State: c.State}
+}
+
+// Times between two looks: a quarter of what the execution has taken so far,
+// within these bounds.
+const (
+	firstLook = time.Second
+	lastLook  = time.Minute
+)
+
+func (s *StepFunctions) nextLook(st started) time.Duration {
+	return min(max(s.now().Sub(time.UnixMilli(st.At))/4, firstLook), lastLook)
+}
+
+// look asks how the execution is. That the question fails is no failure of the
+// execution, unless it says that there is nothing to ask for.
+func (s *StepFunctions) look(ctx context.Context, st started) Result {
+	out, err := s.api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &st.ARN})
+	if err != nil {
+		fault := callError(ctx, "DescribeExecution", err)
+		if fault.Category.Retried() {
+			return Result{Again: s.nextLook(st), State: st.encode()}
+		}
+		fault.Unclear = false // a question has no effect
+		return Result{Err: fault, State: st.encode()}
+	}
+	if out.StartDate != nil {
+		st.At = out.StartDate.UnixMilli()
+	}
+	began := time.UnixMilli(st.At)
+	switch out.Status {
+	case types.ExecutionStatusRunning, types.ExecutionStatusPendingRedrive:
+		return Result{Again: s.nextLook(st), State: st.encode()}
+	case types.ExecutionStatusSucceeded:
+		res := outcome(aws.ToString(out.Output))
+		res.Began = began
+		return res
+	}
+	return Result{
+		Err:   executionError(out.Status, aws.ToString(out.Error)),
+		State: started{Failed: st.Failed + 1}.encode(), Began: began,
+	}
+}
+
+// Stop ends the execution that a call has started, or may have: where its start
+// was never recorded its name tells which it is.
+func (s *StepFunctions) Stop(ctx context.Context, c Call) error {
+	var st started
+	if len(c.State) > 0 {
+		if err := json.Unmarshal(c.State, &st); err != nil {
+			return err
+		}
+	}
+	if st.ARN == "" {
+		m, fault := machineOf(c.Request)
+		if fault != nil || m.express {
+			return nil
+		}
+		st.ARN = executionARN(m.arn, executionName(c, st.Failed))
+	}
+	_, err := s.api.StopExecution(ctx, &sfn.StopExecutionInput{
+		ExecutionArn: &st.ARN, Error: aws.String("Stepline.Stopped"), Cause: aws.String("the Stepline execution that waited for it has ended"),
+	})
+	var none *types.ExecutionDoesNotExist
+	if asError(err, &none) {
+		return nil
+	}
+	return err
+}
+
+func (st started) encode() json.RawMessage {
+	b, _ := json.Marshal(st) // strings and numbers cannot fail
+	return b
+}
+
+// Limits of an execution's name, in characters.
+const (
+	maxName  = 80
+	hashName = 16
+)
+
+// executionName is the name of the execution that a call stands for: the same
+// for every worker that makes the call, another for another run of ours and
+// after an execution that has failed. Letters, digits, - and _ only, since
+// others keep Step Functions from logging.
+func executionName(c Call, failed int) string {
+	key, first := c.Key, c.Run <= 1 && failed == 0
+	name := strings.NewReplacer("/", "-", "~", "-").Replace(key)
+	if first && len(name) <= maxName && !strings.Contains(key, "~") {
+		return name
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", key, c.Run, failed))
+	return name[:min(len(name), maxName-hashName-1)] + "-" + hex.EncodeToString(sum[:hashName/2])
+}
+
+// executionARN is the ARN of a state machine's execution of this name. An alias
+// or a version is no part of it.
+func executionARN(stateMachine, name string) string {
+	parts := strings.Split(stateMachine, ":")
+	if len(parts) < 7 {
+		return ""
+	}
+	parts[5] = "execution"
+	return strings.Join(append(parts[:7:7], name), ":")
+}
