@@ -56,7 +56,7 @@ type use struct {
 
 // awsCallers are the drivers, the step types that call AWS, and what puts them
 // together.
-var awsCallers = []string{"internal/app/aws", "internal/app/local", "internal/standintest", "internal/step", "*/dynamodb", "*/sqs", "*/s3", "*/ssm"}
+var awsCallers = []string{"internal/app/aws", "internal/standintest", "internal/step", "*/dynamodb", "*/sqs", "*/s3", "*/ssm"}
 
 // outside says who may import a module, and a standard package that the rest
 // must not see. Every module has its users here: a new one is a decision.

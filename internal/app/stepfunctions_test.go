@@ -29,7 +29,7 @@ func withStepFunctions(t *testing.T) (*bundle, *sfntest.Fake) {
 	t.Helper()
 	b := newBundle(t)
 	fake := sfntest.New(b.now)
-	b.sfn = step.NewStepFunctions(aws.Config{
+	b.sfn = step.NewStateMachines(aws.Config{
 		Region: "eu-central-1", HTTPClient: fake, Credentials: aws.AnonymousCredentials{}, Retryer: func() aws.Retryer { return aws.NopRetryer{} },
 	}, b.now)
 	return b, fake

@@ -116,7 +116,7 @@ type bundle struct {
 	t      *testing.T
 	broken atomic.Int32
 	taken  atomic.Int64        // messages
-	sfn    *step.StepFunctions // nil: none
+	sfn    *step.StateMachines // nil: none
 	table  mortal
 	lane   queue.Lane // of the message in hand
 	sent   held
@@ -151,7 +151,7 @@ func (b *bundle) now() time.Time { return time.Now().Add(time.Duration(b.passed.
 // to fail. No network stands between: how long the machine takes must not count.
 func (b *bundle) Call(ctx context.Context, c step.Call) step.Result {
 	if c.Type == "stepfunctions" {
-		return step.Router{StepFunctions: b.sfn}.Call(ctx, c)
+		return step.Router{StateMachines: b.sfn}.Call(ctx, c)
 	}
 	if b.broken.Add(-1) >= 0 {
 		return step.Result{
@@ -171,7 +171,7 @@ func (b *bundle) Call(ctx context.Context, c step.Call) step.Result {
 
 // Stop passes what is to be stopped on.
 func (b *bundle) Stop(ctx context.Context, c step.Call) error {
-	return step.Router{StepFunctions: b.sfn}.Stop(ctx, c)
+	return step.Router{StateMachines: b.sfn}.Stop(ctx, c)
 }
 
 func (b *bundle) register(name, src string) {

@@ -12,8 +12,8 @@ const stepFunctionsType = "stepfunctions"
 // Router makes each call by what its step's type needs.
 type Router struct {
 	HTTP Caller
-	// StepFunctions calls AWS; nil: steps of that type fail.
-	StepFunctions *StepFunctions
+	// StateMachines calls AWS; nil: steps of that type fail.
+	StateMachines *StateMachines
 }
 
 var (
@@ -26,19 +26,19 @@ func (r Router) Call(ctx context.Context, c Call) Result {
 	switch {
 	case c.Type != stepFunctionsType:
 		return r.HTTP.Call(ctx, c)
-	case r.StepFunctions == nil:
+	case r.StateMachines == nil:
 		return Result{Err: &Error{
 			Category: retry.Validation, Code: "no_aws",
 			Message: "no AWS region is configured here, so no state machine can be called; set AWS_REGION",
 		}}
 	}
-	return r.StepFunctions.Call(ctx, c)
+	return r.StateMachines.Call(ctx, c)
 }
 
 // Stop ends what a call may have begun.
 func (r Router) Stop(ctx context.Context, c Call) error {
-	if c.Type != stepFunctionsType || r.StepFunctions == nil {
+	if c.Type != stepFunctionsType || r.StateMachines == nil {
 		return nil
 	}
-	return r.StepFunctions.Stop(ctx, c)
+	return r.StateMachines.Stop(ctx, c)
 }

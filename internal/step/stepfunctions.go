@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
@@ -17,21 +18,31 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/retry"
 )
 
-// StepFunctions makes the calls of stepfunctions steps.
+// StateMachines makes the calls of stepfunctions steps.
 //
 // A Standard state machine is started under a name made of the step's key, so
 // that starting it twice starts it once, and then looked at again and again
 // until its execution has ended; between two looks nobody waits. An Express one
 // runs within the call. It has no names that count, no history to look at and
 // no way to stop it: an unclear answer stays one.
-type StepFunctions struct {
+type StateMachines struct {
 	api *sfn.Client
 	now func() time.Time
 }
 
-// NewStepFunctions makes a caller from the SDK's configuration.
-func NewStepFunctions(cfg aws.Config, now func() time.Time) *StepFunctions {
-	return &StepFunctions{api: sfn.NewFromConfig(cfg), now: now}
+// NewStateMachines makes a caller from the SDK's configuration.
+func NewStateMachines(cfg aws.Config, now func() time.Time) *StateMachines {
+	return &StateMachines{api: sfn.NewFromConfig(cfg), now: now}
+}
+
+// InRegion makes a caller of a region with the credentials that the SDK finds
+// by itself. It makes no call.
+func InRegion(ctx context.Context, region string, now func() time.Time) (*StateMachines, error) {
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region))
+	if err != nil {
+		return nil, err
+	}
+	return NewStateMachines(cfg, now), nil
 }
 
 // machine is the evaluated request of a step.
@@ -51,7 +62,7 @@ type started struct {
 }
 
 // Call makes one attempt, or goes on with the one that c.State tells of.
-func (s *StepFunctions) Call(ctx context.Context, c Call) Result {
+func (s *StateMachines) Call(ctx context.Context, c Call) Result {
 	var st started
 	if len(c.State) > 0 {
 		if err := json.Unmarshal(c.State, &st); err != nil {
@@ -91,7 +102,7 @@ func machineOf(request any) (m machine, fault *Error) {
 }
 
 // start starts the execution, or finds the one that was started before.
-func (s *StepFunctions) start(ctx context.Context, c Call, m machine, st started) Result {
+func (s *StateMachines) start(ctx context.Context, c Call, m machine, st started) Result {
 	name := executionName(c, st.Failed)
 	out, err := s.api.StartExecution(ctx, &sfn.StartExecutionInput{
 		StateMachineArn: &m.arn, Name: &name, Input: &m.input,
@@ -118,13 +129,13 @@ const (
 	lastLook  = time.Minute
 )
 
-func (s *StepFunctions) nextLook(st started) time.Duration {
+func (s *StateMachines) nextLook(st started) time.Duration {
 	return min(max(s.now().Sub(time.UnixMilli(st.At))/4, firstLook), lastLook)
 }
 
 // look asks how the execution is. That the question fails is no failure of the
 // execution, unless it says that there is nothing to ask for.
-func (s *StepFunctions) look(ctx context.Context, st started) Result {
+func (s *StateMachines) look(ctx context.Context, st started) Result {
 	out, err := s.api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &st.ARN})
 	if err != nil {
 		fault := callError(ctx, "DescribeExecution", err)
@@ -154,7 +165,7 @@ func (s *StepFunctions) look(ctx context.Context, st started) Result {
 
 // Stop ends the execution that a call has started, or may have: where its start
 // was never recorded its name tells which it is.
-func (s *StepFunctions) Stop(ctx context.Context, c Call) error {
+func (s *StateMachines) Stop(ctx context.Context, c Call) error {
 	var st started
 	if len(c.State) > 0 {
 		if err := json.Unmarshal(c.State, &st); err != nil {
@@ -162,11 +173,12 @@ func (s *StepFunctions) Stop(ctx context.Context, c Call) error {
 		}
 	}
 	if st.ARN == "" {
-		m, fault := machineOf(c.Request)
-		if fault != nil || m.express {
-			return nil
+		if m, fault := machineOf(c.Request); fault == nil && !m.express {
+			st.ARN = executionARN(m.arn, executionName(c, st.Failed))
 		}
-		st.ARN = executionARN(m.arn, executionName(c, st.Failed))
+	}
+	if st.ARN == "" {
+		return nil // nothing can have begun
 	}
 	_, err := s.api.StopExecution(ctx, &sfn.StopExecutionInput{
 		ExecutionArn: &st.ARN, Error: aws.String("Stepline.Stopped"), Cause: aws.String("the Stepline execution that waited for it has ended"),

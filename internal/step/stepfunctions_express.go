@@ -18,7 +18,7 @@ import (
 
 // runExpress runs an Express state machine to its end. The SDK must not repeat
 // the call.
-func (s *StepFunctions) runExpress(ctx context.Context, c Call, m machine) Result {
+func (s *StateMachines) runExpress(ctx context.Context, c Call, m machine) Result {
 	name := executionName(c, 0)
 	out, err := s.api.StartSyncExecution(ctx, &sfn.StartSyncExecutionInput{
 		StateMachineArn: &m.arn, Name: &name, Input: &m.input,

@@ -25,7 +25,7 @@ type clocked struct {
 	t    *testing.T
 	at   time.Time
 	fake *sfntest.Fake
-	*step.StepFunctions
+	*step.StateMachines
 }
 
 func newClocked(t *testing.T) *clocked {
@@ -33,7 +33,7 @@ func newClocked(t *testing.T) *clocked {
 	c := &clocked{t: t, at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	now := func() time.Time { return c.at }
 	c.fake = sfntest.New(now)
-	c.StepFunctions = step.NewStepFunctions(aws.Config{
+	c.StateMachines = step.NewStateMachines(aws.Config{
 		Region: "eu-central-1", HTTPClient: c.fake, Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "a", SecretAccessKey: "b"}, nil
 		}),
@@ -254,7 +254,7 @@ func TestExpressIsNotRepeatedByTheSDK(t *testing.T) {
 	t.Parallel()
 	c := newClocked(t)
 	c.fake.Machine(quick, func(int) sfntest.Ending { return sfntest.Ending{Status: "SUCCEEDED"} })
-	patient := step.NewStepFunctions(aws.Config{
+	patient := step.NewStateMachines(aws.Config{
 		Region: "eu-central-1", HTTPClient: c.fake, Credentials: aws.AnonymousCredentials{}, // the SDK's own patience
 	}, time.Now)
 	c.fake.Lose("StartSyncExecution")
@@ -330,7 +330,7 @@ func TestRouter(t *testing.T) {
 	t.Parallel()
 	c := newClocked(t)
 	c.ends(sfntest.Ending{Status: "SUCCEEDED"})
-	r := step.Router{HTTP: over{}, StepFunctions: c.StepFunctions}
+	r := step.Router{HTTP: over{}, StateMachines: c.StateMachines}
 	if res := r.Call(t.Context(), step.Call{Type: "http"}); string(res.Output) != `"http"` {
 		t.Errorf("got %+v", res)
 	}

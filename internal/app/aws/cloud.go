@@ -53,7 +53,7 @@ func open(cfg sdk.Config, c Config, now func() time.Time, log *slog.Logger) (*Cl
 	cloud.Services, err = app.New(app.Ports{
 		Table: cloud.Table, Queue: cloud.Queue, Secrets: secrets, Now: now,
 		HTTP: step.Router{
-			HTTP: step.NewHTTP(step.HTTPConfig{Now: now, Secrets: secrets}), StepFunctions: step.NewStepFunctions(cfg, now),
+			HTTP: step.NewHTTP(step.HTTPConfig{Now: now, Secrets: secrets}), StateMachines: step.NewStateMachines(cfg, now),
 		},
 		Incarnation: strings.ToLower(crand.Text()),
 	}, app.Config{Keys: c.Keys, PublicURL: c.PublicURL, Times: c.Times, Log: log})

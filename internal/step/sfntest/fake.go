@@ -105,13 +105,13 @@ func (f *Fake) Do(r *http.Request) (*http.Response, error) {
 	if sync := strings.HasPrefix(r.URL.Host, "sync-"); sync != (operation == "StartSyncExecution") {
 		return nil, errors.New("the operation is not on this host: " + r.URL.Host)
 	}
-	var in map[string]any
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
 	}
+	var in map[string]any
 	if err := json.Unmarshal(body, &in); err != nil {
-		return answer(refusal{"SerializationException", "no JSON"}), nil
+		return nil, err // the SDK sends nothing of the kind
 	}
 	return f.serve(operation, in)
 }
@@ -171,8 +171,9 @@ func response(status int, v any) *http.Response {
 	}
 }
 
-// nameShape is what the reference allows a name to be made of, and its length.
-var nameShape = regexp.MustCompile("^[^\\s<>{}\\[\\]?*\"#%\\\\^|~`$&,;:/\\x00-\\x1f\\x7f-\\x9f]{1,80}$")
+// nameShape is what, of ASCII, the reference allows a name to be made of, and
+// its length.
+var nameShape = regexp.MustCompile(`^[A-Za-z0-9_.+=@!()'-]{1,80}$`)
 
 func text(in map[string]any, name string) string {
 	s, _ := in[name].(string)
