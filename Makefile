@@ -34,11 +34,12 @@ test: ## run all tests, with the race detector where a C compiler exists (ARGS f
 	@CGO_ENABLED=$(CGO) $(GO) test $(RACE) $(ARGS) ./...
 
 test-aws: ## test on DynamoDB Local and ElasticMQ, which it downloads and starts (Java, npm, Maven)
-	@$(GO) run ./infra/standin $(GO) test -tags aws -count=1 -timeout 20m $(ARGS) ./internal/table/dynamodb ./internal/queue/sqs ./infra/awsproof
+	@$(GO) run ./infra/standin sh -c '$(GO) test -tags aws -count=1 -timeout 20m $(ARGS) ./internal/table/dynamodb ./internal/queue/sqs ./infra/awsproof && \
+		$(GO) test -tags aws -count=1 -timeout 20m -run ^TestCase $(ARGS) ./internal/runner'
 
 lint: ## check format, vet and lint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	@$(GO) vet ./...
+	@$(GO) vet -tags aws ./...
 	@$(LINT) version 2>/dev/null | grep -q '$(LINTVER:v%=%)' || GOBIN=$(dir $(LINT)) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTVER)
 	@$(LINT) run --allow-parallel-runners ./...
 

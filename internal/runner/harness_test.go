@@ -67,6 +67,10 @@ type moment struct {
 	dead   bool // it stands among the dead letters
 }
 
+// ground makes the table under a world; its tests may stand on a real engine
+// (harness_aws_test.go).
+var ground = func(w *world) table.Table { return memory{w} }
+
 // inWorld runs a test in a world of its own, beside other tests.
 func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Parallel()
@@ -81,8 +85,8 @@ func oneWorld(t *testing.T, test func(w *world)) {
 			t: t, start: time.Now(), root: ctx, end: make(chan struct{}), changed: make(chan struct{}),
 			table: tableState{}, queue: newQueue(), net: newNet(), docs: map[string][]*workflow.Document{}, states: map[string][]moment{},
 		}
-		w.store = memory{w}
 		w.table.put(table.Key{PK: record.TenantsPK, SK: tenant}, table.Attrs{"fv": table.Int(1), "shards": table.Int(1)})
+		w.store = ground(w)
 		defer w.close(cancel)
 		test(w)
 	})

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -29,6 +30,7 @@ type Cloud struct {
 
 	config Config
 	log    *slog.Logger
+	told   sync.Map // operations whose units were not as computed
 }
 
 // Open makes the services. It makes no call.
@@ -77,8 +79,12 @@ func secretsOf(cfg sdk.Config, c Config, now func() time.Time) (*secret.Resolver
 }
 
 // mismatch tells that DynamoDB's bill is not what the meter computes: a price
-// that somebody should look at, and no fault of the execution.
+// that somebody should look at, and no fault of the execution. Once for each
+// operation is enough.
 func (c *Cloud) mismatch(m dynamodb.Mismatch) {
+	if _, told := c.told.LoadOrStore(m.Operation, true); told {
+		return
+	}
 	c.log.Warn("units differ from the size rules", "operation", m.Operation, "consumed", m.Consumed, "computed", m.Computed)
 }
 
