@@ -25,6 +25,7 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/step"
 	"github.com/seed-926d1ba8/stepline/internal/table"
 	"github.com/seed-926d1ba8/stepline/internal/table/sqlite"
+	"github.com/seed-926d1ba8/stepline/internal/table/tabletest"
 	"github.com/seed-926d1ba8/stepline/internal/webhook"
 	"github.com/seed-926d1ba8/stepline/internal/workflow"
 )
@@ -42,6 +43,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // the table and every message kept.
 type bundle struct {
 	t       *testing.T
+	inner   table.Table // as it is
 	table   *faulty
 	queue   *sink
 	secrets *drawer
@@ -53,6 +55,24 @@ type bundle struct {
 
 func newBundle(t *testing.T) *bundle {
 	t.Helper()
+	return newBundleOn(t, 0)
+}
+
+// onEveryTable runs a test on a table that does as it should, and on ones that
+// do all that the port allows.
+func onEveryTable(t *testing.T, test func(t *testing.T, b *bundle)) {
+	t.Helper()
+	for seed := range uint64(5) {
+		t.Run(fmt.Sprint("adversary ", seed), func(t *testing.T) {
+			t.Parallel()
+			test(t, newBundleOn(t, seed))
+		})
+	}
+}
+
+// newBundleOn is a bundle on the adversary of a seed, 0 for none.
+func newBundleOn(t *testing.T, seed uint64) *bundle {
+	t.Helper()
 	file, err := sqlitefile.Open(t.TempDir(), sqlitefile.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -63,10 +83,13 @@ func newBundle(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	b := &bundle{
-		t: t, table: &faulty{Table: inner}, queue: &sink{}, log: &lockedBuffer{},
+		t: t, inner: inner, table: &faulty{Table: inner}, queue: &sink{}, log: &lockedBuffer{},
 		secrets: &drawer{values: map[string]string{"shop": key, "shop-old": oldKey}},
 	}
 	b.clock.Store(noon.UnixMilli())
+	if seed > 0 {
+		b.table.Table = tabletest.Adversary(inner, seed, tabletest.WithClock(b.now))
+	}
 	b.reg, err = registry.New(registry.Config{
 		Table: b.table, Now: b.now, Open: func(context.Context, string, string) (bool, error) { return false, nil },
 	})
@@ -151,9 +174,14 @@ func canonical(name string) string {
 	return strings.Join(words, "-")
 }
 
+// receive delivers as a provider does: again while we say that it is not the
+// moment.
 func (b *bundle) receive(d webhook.Delivery) webhook.Receipt {
 	b.t.Helper()
 	got, err := b.Receive(b.t.Context(), d)
+	for tries := 0; problem.CodeOf(err) == problem.Unavailable && tries < 20; tries++ {
+		got, err = b.Receive(b.t.Context(), d)
+	}
 	if err != nil || len(got.Executions) != 1 {
 		b.t.Fatalf("got %+v, %v", got, err)
 	}
@@ -172,7 +200,7 @@ func (b *bundle) refused(what string, d webhook.Delivery) {
 // executions are the ids of everything that was started.
 func (b *bundle) executions() []string {
 	b.t.Helper()
-	page, err := b.table.Query(b.t.Context(), table.Query{Index: table.Hist, PK: record.HistShard(tenant, 0)})
+	page, err := b.inner.Query(b.t.Context(), table.Query{Index: table.Hist, PK: record.HistShard(tenant, 0)})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -193,7 +221,7 @@ func (b *bundle) only(id string) {
 
 func (b *bundle) item(k table.Key) table.Attrs {
 	b.t.Helper()
-	items, err := b.table.Get(b.t.Context(), []table.Key{k}, true)
+	items, err := b.inner.Get(b.t.Context(), []table.Key{k}, true)
 	if err != nil || len(items) != 1 {
 		b.t.Fatalf("%v: %d items, %v", k, len(items), err)
 	}
