@@ -17,7 +17,7 @@ ARCH   ?= arm64
 LAMBDA_GOARCH := $(ARCH:x86_64=amd64)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-aws lint check sim planted proof bench
+.PHONY: help run build test test-aws test-sam sam-inside lint check sim planted proof bench
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,14 @@ test: ## run all tests, with the race detector where a C compiler exists (ARGS f
 test-aws: ## test on DynamoDB Local and ElasticMQ, which it downloads and starts (Java, npm, Maven)
 	@$(GO) run ./infra/standin sh -c '$(GO) test -tags aws -count=1 -timeout 20m $(ARGS) ./internal/table/dynamodb ./internal/queue/sqs ./infra/awsproof && \
 		$(GO) test -tags aws -count=1 -timeout 20m -run ^TestCase $(ARGS) ./internal/runner'
+
+test-sam: ## run the functions in SAM's containers, with every sample event and in whole flows (brings SAM CLI and Docker)
+	@infra/sam/run.sh $(MAKE) -s sam-inside
+
+# What test-sam runs once SAM CLI and the engine are there.
+sam-inside:
+	@$(GO) build -o bin/standin ./infra/standin
+	@bin/standin -bind 127.0.0.1,$$STEPLINE_TEST_GATEWAY $(GO) test -tags sam -count=1 -timeout 30m -v -run '^TestSAM' ./functions
 
 lint: ## check format, vet and lint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }

@@ -106,7 +106,7 @@ func TestProcessesRace(t *testing.T) {
 	w := newWorld(t)
 	called := newService(t, 20*time.Millisecond)
 	w.register(five("five", called.URL))
-	other, err := reopen(w, 0)
+	other, err := reopen(w)
 	if err != nil {
 		t.Fatal(err)
 	}

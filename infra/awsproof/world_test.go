@@ -73,21 +73,20 @@ func onTable(t *testing.T, table string) *world {
 	}
 	w := &world{t: t, env: env}
 	var err error
-	if w.Cloud, err = reopen(w, 0); err != nil {
+	if w.Cloud, err = reopen(w); err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
-// reopen makes the services once more, as another process would whose clock is
-// ahead.
-func reopen(w *world, ahead time.Duration) (*aws.Cloud, error) {
+// reopen makes the services once more, as another process would.
+func reopen(w *world) (*aws.Cloud, error) {
 	c, err := aws.FromEnv(func(name string) string { return w.env[name] })
 	if err != nil {
 		return nil, err
 	}
 	c.Queues[queue.Dead] = w.env["STEPLINE_QUEUE_DEAD"]
-	return aws.Open(w.t.Context(), c, func() time.Time { return time.Now().Add(ahead) }, slog.New(slog.DiscardHandler))
+	return aws.Open(w.t.Context(), c, time.Now, slog.New(slog.DiscardHandler))
 }
 
 // register makes a workflow's document live.

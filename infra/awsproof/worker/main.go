@@ -39,7 +39,6 @@ func run(ctx context.Context, args []string) error {
 	invocations := f.Int("invocations", 8, "invocations of each lane at once")
 	timeout := f.Duration("timeout", 6*time.Second, "of one invocation; on solo fifteen times as long")
 	sweep := f.Duration("sweep", 0, "how often to sweep; 0: never")
-	ahead := f.Duration("ahead", 0, "how far the clock is ahead; negative: it all happens in the past")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -49,7 +48,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	c.Queues[queue.Dead] = os.Getenv("STEPLINE_QUEUE_DEAD")
 	log := telemetry.NewLogger(os.Stderr, c.LogLevel)
-	cloud, err := aws.Open(ctx, c, func() time.Time { return time.Now().Add(*ahead) }, log)
+	cloud, err := aws.Open(ctx, c, time.Now, log)
 	if err != nil {
 		return err
 	}
