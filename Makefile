@@ -17,7 +17,7 @@ ARCH   ?= arm64
 LAMBDA_GOARCH := $(ARCH:x86_64=amd64)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-aws test-sam sam-inside lint check sim planted proof bench
+.PHONY: help run build test test-aws test-sam sam-inside ready deploy destroy lint check sim planted proof bench
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,15 @@ proof: ## the whole-process proofs at full size: ten times kill -9, strace, a fu
 
 bench: ## measure, beside what the machine can do at most (JSON=file for a copy)
 	@CGO_ENABLED=0 $(GO) run ./infra/bench $(if $(JSON),-json $(JSON)) $(ARGS)
+
+ready: ## build the functions, and show the size of each package and how fast it starts
+	@CGO_ENABLED=0 $(GO) run ./infra/ready
+
+deploy: ## deploy to AWS, as infra/samconfig.toml says (ENV=dev or prod, ARCH=arm64 or x86_64)
+	@ARCH=$(ARCH) infra/deploy.sh deploy $(ENV)
+
+destroy: ## take a deployment away, all but its table (ENV=dev or prod)
+	@infra/deploy.sh destroy $(ENV)
 
 # The functions, as `sam build` asks for them: build-<LogicalId>. The names of
 # their folders are the logical ids in lower case; solo is the worker again.
