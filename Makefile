@@ -69,7 +69,7 @@ ready: ## build the functions, and show the size of each package and how fast it
 	@CGO_ENABLED=0 $(GO) run ./infra/ready
 
 deploy: ## deploy to AWS, as infra/samconfig.toml says (ENV=dev or prod, ARCH=arm64 or x86_64)
-	@ARCH=$(ARCH) infra/deploy.sh deploy $(ENV)
+	@ARCH=$(ARCH) PARAMETERS='$(PARAMETERS)' infra/deploy.sh deploy $(ENV)
 
 destroy: ## take a deployment away, all but its table (ENV=dev or prod)
 	@infra/deploy.sh destroy $(ENV)

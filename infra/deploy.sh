@@ -5,7 +5,8 @@
 #
 # samconfig.toml says where to. The key that signs callback addresses is made
 # with the stack and kept by CloudFormation, which shows it to nobody; deploying
-# again leaves it as it is. ARCH is arm64 (the default) or x86_64.
+# again leaves it as it is. ARCH is arm64 (the default) or x86_64, PARAMETERS
+# are more of template.yaml's parameters (CallbackKeys=new,old).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -44,6 +45,7 @@ deploy() {
 	case $now in
 	none | REVIEW_IN_PROGRESS | ROLLBACK_COMPLETE | DELETE_COMPLETE) overrides="$overrides CallbackKeys=$(openssl rand -hex 32)" ;;
 	esac
+	overrides="$overrides ${PARAMETERS:-}" # the last one of a name counts
 	ARCH=$arch sam build --parallel --cached --parameter-overrides "Architecture=$arch"
 	# shellcheck disable=SC2086 # one word for each parameter
 	sam deploy --config-file "$config" --config-env "$env" --parameter-overrides $overrides
