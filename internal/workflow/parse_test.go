@@ -91,6 +91,12 @@ func TestFaults(t *testing.T) {
 		"method":             {step("{id: a, type: http, request: {method: FETCH, url: \"http://x\"}}"), "/steps/0/request/method: must be GET"},
 		"input schema":       {"name: w\ninput: {type: 5}\nsteps: [{id: a, type: transform, output: 1}]", "/input"},
 		"remote schema":      {"name: w\ninput: {$ref: \"http://example.com/s\"}\nsteps: [{id: a, type: transform, output: 1}]", "/input"},
+		"no state machine":   {step("{id: a, type: stepfunctions}"), `/steps/0: the field "stateMachine" is missing`},
+		"no arn":             {step("{id: a, type: stepfunctions, stateMachine: orders}"), "/steps/0/stateMachine: must be the ARN of a state machine"},
+		"execution's arn":    {step("{id: a, type: stepfunctions, stateMachine: \"arn:aws:states:eu-central-1:123456789012:execution:orders:x\"}"), "/steps/0/stateMachine: must be the ARN"},
+		"named start":        {step("{id: a, type: stepfunctions, idempotent: false, stateMachine: \"{{ input.m }}\"}"), "/steps/0/idempotent: must be true"},
+		"express":            {step("{id: a, type: stepfunctions, express: 1, stateMachine: \"{{ input.m }}\"}"), "/steps/0/express: must be true or false"},
+		"input's expression": {step("{id: a, type: stepfunctions, stateMachine: \"{{ input.m }}\", input: {a: \"{{ nope }}\"}}"), "/steps/0/input/a: does not compile"},
 		"callback elsewhere": {step("{id: a, type: http, request: {url: \"http://x/{{ callback.url }}\"}}"), "/steps/0/request/url: does not compile: unknown name callback"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -276,6 +276,9 @@ func (p *parser) stateMachine(d draft, scope expr.Scope) {
 	if input, there := d.fields["input"]; there {
 		request["input"] = input
 	}
+	if !d.step.Express && !d.step.Idempotent {
+		p.fault(d.pointer+"/idempotent", "must be true: a Standard state machine is started under a name, so starting it twice starts it once")
+	}
 	d.step.Request = p.template(d.pointer, request, scope)
 }
 
