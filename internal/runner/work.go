@@ -111,50 +111,74 @@ func (x *run) rest(plan engine.Plan, t *ticks) (again bool, err error) {
 // sleep waits for a due. A chain of short waits may last long, so the lease is
 // renewed and signals are looked for as while a call is under way.
 func (x *run) sleep(at int64, t *ticks) error {
-	due := time.NewTimer(time.Duration(max(at-x.r.now(), 0)) * time.Millisecond)
-	defer due.Stop()
-	select {
-	case <-due.C:
-	case <-x.poked:
-		x.look(true)
-	case <-t.look.C:
-		t.look.Reset(x.r.times.Look)
-		x.look(false)
-	case <-t.renew:
-		x.renew(t)
-	case <-x.r.drain:
-	case <-x.ctx.Done():
-		return x.ctx.Err()
+	now := x.r.now()
+	if at <= now {
+		return nil
 	}
-	return nil
+	t.due(now, at)
+	_, err := x.attend(t)
+	return err
 }
 
 // await waits for one thing to come back and says what to do next.
 func (x *run) await(plan engine.Plan, t *ticks) (next engine.Plan, end bool, err error) {
 	t.due(x.r.now(), plan.Next)
+	came, err := x.attend(t)
+	switch {
+	case err != nil:
+		x.cut(errCut)
+		return plan, true, err
+	case came == nil:
+		return x.decide(), false, nil
+	}
+	x.busy--
+	return x.take(*came)
+}
+
+// attend waits for something that came back, or for a reason to decide again.
+// What is ready already is taken in a fixed order, outcomes first: select alone
+// would choose by chance, and no simulated run could be repeated.
+func (x *run) attend(t *ticks) (came *event, err error) {
 	select {
 	case ev := <-x.events:
-		x.busy--
-		return x.take(ev)
+		return &ev, nil
+	default:
+	}
+	select {
+	case <-t.renew:
+		x.renew(t)
+		return nil, nil
+	default:
+	}
+	select {
+	case <-x.poked:
+		x.look(true)
+		return nil, nil
+	default:
+	}
+	select {
+	case ev := <-x.events:
+		return &ev, nil
+	case <-t.renew:
+		x.renew(t)
 	case <-x.poked:
 		x.look(true)
 	case <-t.look.C:
 		t.look.Reset(x.r.times.Look)
 		x.look(false)
-	case <-t.renew:
-		x.renew(t)
 	case <-t.next.C:
 	case <-x.r.drain:
+		if x.busy == 0 {
+			return nil, nil
+		}
 		x.handover = true
 		x.cut(errCut)
 		ev := <-x.events // drain stays closed: from here on only what comes back counts
-		x.busy--
-		return x.take(ev)
+		return &ev, nil
 	case <-x.ctx.Done():
-		x.cut(errCut)
-		return plan, true, x.ctx.Err()
+		return nil, x.ctx.Err()
 	}
-	return x.decide(), false, nil
+	return nil, nil
 }
 
 // take works in what has come back.

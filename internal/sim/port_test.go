@@ -55,7 +55,7 @@ const (
 // sleep lets d pass. A process that freezes meanwhile goes on when it thaws,
 // whatever its contexts say by then.
 func (c *call) sleep(d time.Duration) fate {
-	t := time.NewTimer(c.w.claim(d))
+	t := time.NewTimer(c.w.claim(d, c.what))
 	defer t.Stop()
 	f := passed
 	select {
@@ -73,7 +73,7 @@ func (c *call) sleep(d time.Duration) fate {
 			return f
 		}
 		f = passed
-		t := time.NewTimer(c.w.claim(left + c.dice.between(time.Microsecond, 5*time.Millisecond)))
+		t := time.NewTimer(c.w.claim(left+c.dice.between(time.Microsecond, 5*time.Millisecond), c.what))
 		select {
 		case <-t.C:
 		case <-c.p.gone:
@@ -100,7 +100,7 @@ func (c *call) hang() error {
 // linger lets an instant pass before a call returns because its context ended:
 // many end with the same one.
 func (c *call) linger() {
-	t := time.NewTimer(c.w.claim(c.dice.between(time.Microsecond, time.Millisecond)))
+	t := time.NewTimer(c.w.claim(c.dice.between(time.Microsecond, time.Millisecond), c.what))
 	defer t.Stop()
 	select {
 	case <-t.C:

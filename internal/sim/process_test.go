@@ -157,6 +157,7 @@ func (w *world) kill(p *process, why string) {
 			w.noteExtra(pk)
 			if x := w.executions[pk]; x != nil && x.downAt >= 0 {
 				x.downAt = w.since() // who was about to help died as well
+				x.downSolo = inv.lane == queue.Solo && !inv.extended
 			}
 		}
 	}
@@ -279,7 +280,7 @@ func (w *world) watch(inv *invocation) {
 
 // restOf lets d pass; it reports false once the invocation is over.
 func (w *world) restOf(inv *invocation, d time.Duration) bool {
-	t := time.NewTimer(w.claim(d))
+	t := time.NewTimer(w.claim(d, uint64(inv.id)))
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -34,9 +34,9 @@ func (w *world) awaitVisible() bool {
 		w.mu.Unlock()
 		span := time.Hour
 		if next >= 0 {
-			span = max(next-w.since(), 0)
+			span = w.until(max(next, w.since()), 0)
 		}
-		t := time.NewTimer(w.claim(span))
+		t := time.NewTimer(span)
 		select {
 		case <-w.stop:
 			t.Stop()

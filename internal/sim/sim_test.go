@@ -73,7 +73,7 @@ func traced(t *testing.T, seed uint64) (res result) {
 func newWorld(t *testing.T, seed uint64) *world {
 	d := dice(mix(seed, 0x5eed))
 	w := &world{
-		t: t, seed: seed, start: time.Now(), taken: map[int64]struct{}{}, stop: make(chan struct{}), end: make(chan struct{}),
+		t: t, seed: seed, start: time.Now(), stop: make(chan struct{}), end: make(chan struct{}),
 		table: newTable(), queue: newQueue(), net: netState{sites: map[string]*site{}}, wake: make(chan struct{}, 1),
 		plans: map[string]*plan{}, docs: map[string]*workflow.Document{}, executions: map[string]*execution{},
 	}

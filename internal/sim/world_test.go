@@ -22,7 +22,6 @@ type world struct {
 	calm  bool // the faults are over
 	rates rates
 	fired [faults]int
-	taken map[int64]struct{} // the instants at which somebody wakes
 
 	root   context.Context // of every invocation; ends with the world
 	cancel context.CancelFunc
@@ -83,32 +82,28 @@ func (w *world) over() bool {
 	}
 }
 
-// claim makes d end at an instant at which nobody else wakes.
-func (w *world) claim(d time.Duration) time.Duration {
-	now := int64(w.since())
-	at := now + max(int64(d), 1)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for {
-		if _, busy := w.taken[at]; !busy {
-			break
-		}
-		at++
-	}
-	w.taken[at] = struct{}{}
-	if len(w.taken) > 4096 {
-		for t := range w.taken {
-			if t < now {
-				delete(w.taken, t)
-			}
-		}
-	}
-	return time.Duration(at - now)
+// slot is the grid of instants: within one, everybody wakes at a time of his own.
+const slot = 1 << 16 * time.Nanosecond
+
+// claim makes d end, a little later, at an instant at which nobody else is
+// likely to wake: what happens at one instant happens in the scheduler's order.
+// It is a function of the seed, the time and who asks, and of nothing else, for
+// those who ask at one instant do so in any order and any number of times.
+func (w *world) claim(d time.Duration, who uint64) time.Duration {
+	now := w.since()
+	own := time.Duration(mix(mix(w.seed, uint64(now)), mix(who, uint64(d))) % uint64(slot))
+	return (now + max(d, 1)).Truncate(slot) + slot + own - now
+}
+
+// until is claim for a time that is known already, whenever one asks.
+func (w *world) until(at time.Duration, who uint64) time.Duration {
+	own := time.Duration(mix(mix(w.seed, uint64(at)), who) % uint64(slot))
+	return at.Truncate(slot) + slot + own - w.since()
 }
 
 // rest lets d pass unless the world stops first, and reports whether it goes on.
 func (w *world) rest(d time.Duration) bool {
-	t := time.NewTimer(w.claim(d))
+	t := time.NewTimer(w.claim(d, 0))
 	defer t.Stop()
 	select {
 	case <-t.C:
