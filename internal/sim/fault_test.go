@@ -51,12 +51,12 @@ type rates [faults]float64
 
 // usual is the middle of what a world's rates are drawn from.
 var usual = rates{
-	crashBeforeWrite: 0.008, crashAfterWrite: 0.008, crashBeforeSend: 0.02, crashAfterSend: 0.02, crashInCall: 0.03,
-	starterKilled: 0.02, sweeperKilled: 0.01, deadLetterKilled: 0.3, outage: 1, frozen: 0.003,
+	crashBeforeWrite: 0.008, crashAfterWrite: 0.008, crashBeforeSend: 0.04, crashAfterSend: 0.04, crashInCall: 0.03,
+	starterKilled: 0.02, sweeperKilled: 0.01, deadLetterKilled: 0.3, outage: 1, frozen: 0.004,
 	skewed: 1, redelivered: 0.06, sentTwice: 0.04, delayed: 0.08, reordered: 0.4, lostRedelivered: 0.03,
 	tableBusy: 0.02, queueBusy: 0.04, appliedUnknown: 0.02, neverApplied: 0.015, writtenTwice: 0.02,
 	sentUnknown: 0.04, staleRead: 0.2, laggingIndex: 0.5, tinyPage: 0.2, slowDestination: 0.05, dyingDestination: 0.06,
-	hangingDestination: 0.03, poisoned: 1, replayed: 0.3,
+	hangingDestination: 0.05, poisoned: 1, replayed: 0.3,
 }
 
 // drawRates chooses the faults of a world. No world has them all: a fault that

@@ -62,11 +62,6 @@ var plants = []plant{
 		"	if last != nil {\n", false,
 	},
 	{
-		"a message that comes too early dies", "runner/lease.go",
-		"		hint.Why = record.WhyTimer\n		return false, r.send(ctx, laneOf(old), hint, r.until(old.NextDue))\n",
-		"		return false, nil\n", false,
-	},
-	{
 		"a takeover forgets what is in doubt", "runner/lease.go",
 		"	x.doubtUntil = old.LeaseUntil\n",
 		"", false,
