@@ -20,6 +20,7 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/secret"
 	"github.com/seed-926d1ba8/stepline/internal/step"
+	"github.com/seed-926d1ba8/stepline/internal/table"
 	"github.com/seed-926d1ba8/stepline/internal/wiring"
 )
 
@@ -38,6 +39,12 @@ var sampleQueues = map[queue.Lane]string{
 // embedded is the services on a file of their own, whose calls are noted.
 func embedded(t *testing.T, n *notes) *app.Services {
 	t.Helper()
+	return embeddedOn(t, n, func(inner table.Table) table.Table { return inner })
+}
+
+// embeddedOn is embedded on a table with something around it.
+func embeddedOn(t *testing.T, n *notes, around func(table.Table) table.Table) *app.Services {
+	t.Helper()
 	w, err := wiring.Read("../template.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +60,7 @@ func embedded(t *testing.T, n *notes) *app.Services {
 		}
 	})
 	s, err := app.New(app.Ports{
-		Table: notedTable{m.Table, n}, Queue: notedQueue{m.Queue, n}, HTTP: step.NewHTTP(step.HTTPConfig{Now: time.Now}),
+		Table: notedTable{around(m.Table), n}, Queue: notedQueue{m.Queue, n}, HTTP: step.NewHTTP(step.HTTPConfig{Now: time.Now}),
 		Secrets: sampleSecrets(t), Now: time.Now, Incarnation: m.File.Incarnation(), Dead: m.File.Dead,
 	}, app.Config{Keys: [][]byte{[]byte(callbackKey)}, PublicURL: publicURL, Log: log})
 	if err != nil {
