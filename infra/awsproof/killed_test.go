@@ -13,6 +13,7 @@ import (
 
 var (
 	executions = flag.Int("executions", 2000, "that run while workers are killed")
+	patience   = flag.Duration("patience", 4*time.Minute, "how long what is open may take after that")
 	rampage    = flag.Duration("rampage", time.Minute, "how long a worker is killed every five seconds")
 )
 
@@ -46,7 +47,7 @@ func TestWorkersKilled(t *testing.T) {
 		}
 	}
 	early := len(frozen)
-	ends := w.ends(ids, 4*time.Minute)
+	ends := w.ends(ids, *patience)
 	if ends[record.Succeeded] != len(ids) {
 		t.Errorf("%v of %d executions", ends, len(ids))
 	}

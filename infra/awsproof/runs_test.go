@@ -106,7 +106,7 @@ func TestProcessesRace(t *testing.T) {
 	w := newWorld(t)
 	called := newService(t, 20*time.Millisecond)
 	w.register(five("five", called.URL))
-	other, err := reopen(w)
+	other, err := reopen(w, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

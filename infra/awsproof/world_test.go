@@ -73,20 +73,21 @@ func onTable(t *testing.T, table string) *world {
 	}
 	w := &world{t: t, env: env}
 	var err error
-	if w.Cloud, err = reopen(w); err != nil {
+	if w.Cloud, err = reopen(w, 0); err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
-// reopen makes the services once more, as another process would.
-func reopen(w *world) (*aws.Cloud, error) {
+// reopen makes the services once more, as another process would whose clock is
+// ahead.
+func reopen(w *world, ahead time.Duration) (*aws.Cloud, error) {
 	c, err := aws.FromEnv(func(name string) string { return w.env[name] })
 	if err != nil {
 		return nil, err
 	}
 	c.Queues[queue.Dead] = w.env["STEPLINE_QUEUE_DEAD"]
-	return aws.Open(w.t.Context(), c, time.Now, slog.New(slog.DiscardHandler))
+	return aws.Open(w.t.Context(), c, func() time.Time { return time.Now().Add(ahead) }, slog.New(slog.DiscardHandler))
 }
 
 // register makes a workflow's document live.
@@ -150,11 +151,20 @@ func (w *world) ends(ids []string, within time.Duration) map[record.Status]int {
 	}
 	for _, m := range w.metas(open) {
 		counts[m.Status]++
-		w.t.Logf("open: %s %s epoch %d lease until %s due %s crashes %d message %s", m.ID, m.Status, m.Epoch,
-			time.UnixMilli(m.LeaseUntil).UTC().Format(time.TimeOnly), m.DuePK, m.Crashes, m.Message)
+		w.t.Logf("open: %s %s epoch %d, lease until %s, due %s, %d crashes, %d returns from the dead, %d re-sends, message %s", m.ID, m.Status, m.Epoch,
+			clock(m.LeaseUntil), clock(m.DueAt), m.Crashes, m.Returns, m.Resends, m.Message)
+	}
+	if len(open) > 0 {
+		for l := range lanes {
+			visible, inFlight, delayed, err := w.Queue.Depth(context.Background(), l)
+			w.t.Logf("lane %s at %s: %d visible, %d in flight, %d delayed (%v)", l, clock(time.Now().UnixMilli()), visible, inFlight, delayed, err)
+		}
 	}
 	return counts
 }
+
+// clock is a time of day for a log.
+func clock(ms int64) string { return time.UnixMilli(ms).UTC().Format("15:04:05.000") }
 
 // metas reads executions, strongly.
 func (w *world) metas(ids []string) []*record.Meta {

@@ -39,6 +39,7 @@ func run(ctx context.Context, args []string) error {
 	invocations := f.Int("invocations", 8, "invocations of each lane at once")
 	timeout := f.Duration("timeout", 6*time.Second, "of one invocation; on solo fifteen times as long")
 	sweep := f.Duration("sweep", 0, "how often to sweep; 0: never")
+	ahead := f.Duration("ahead", 0, "how far the clock is ahead; negative: it all happens in the past")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -48,13 +49,13 @@ func run(ctx context.Context, args []string) error {
 	}
 	c.Queues[queue.Dead] = os.Getenv("STEPLINE_QUEUE_DEAD")
 	log := telemetry.NewLogger(os.Stderr, c.LogLevel)
-	cloud, err := aws.Open(ctx, c, time.Now, log)
+	cloud, err := aws.Open(ctx, c, func() time.Time { return time.Now().Add(*ahead) }, log)
 	if err != nil {
 		return err
 	}
 	var work sync.WaitGroup
 	for lane := range strings.SplitSeq(*lanes, ",") {
-		l, p := queue.Lane(lane), sqs.PumpConfig{Batch: *batch, Timeout: *timeout}
+		l, p := queue.Lane(lane), sqs.PumpConfig{Batch: *batch, Timeout: *timeout, Poll: time.Second}
 		handler := cloud.Runner.Handle
 		switch l {
 		case queue.Solo:

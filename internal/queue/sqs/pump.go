@@ -22,7 +22,7 @@ import (
 
 // Times of the receive loop.
 const (
-	poll      = 20 * time.Second // how long a receive waits for messages
+	poll      = 20 * time.Second // the longest a receive waits for messages
 	afterFail = time.Second      // how long the loop rests after a failed one
 	settle    = 10 * time.Second // how long an acknowledgement may take
 )
@@ -33,6 +33,10 @@ type PumpConfig struct {
 	Batch int
 	// Window is how long an invocation waits for a full batch; 0: not at all.
 	Window time.Duration
+	// Poll is how long a receive waits for messages, whole seconds; 0 is 20 s.
+	// A server may still give messages to a receiver that has died while it
+	// waited: where processes are killed the wait is to be short.
+	Poll time.Duration
 	// Concurrency is the most deliveries in hand at once, over all
 	// invocations; 0 is 64.
 	Concurrency int
@@ -63,7 +67,7 @@ var _ queue.Pump = (*Pump)(nil)
 // Pump makes the pump of a lane. It panics for a lane that is not configured or
 // a batch beyond queue.MaxBatch: both are mistakes of the program.
 func (q *Queue) Pump(l queue.Lane, c PumpConfig) *Pump {
-	c.Batch, c.Concurrency = cmp.Or(c.Batch, 1), cmp.Or(c.Concurrency, 64)
+	c.Batch, c.Concurrency, c.Poll = cmp.Or(c.Batch, 1), cmp.Or(c.Concurrency, 64), cmp.Or(c.Poll, poll)
 	if q.urls[l] == "" || c.Batch < 1 || c.Batch > queue.MaxBatch || c.Concurrency < c.Batch {
 		panic(fmt.Sprintf("queue: pump of lane %q with batch %d and concurrency %d", l, c.Batch, c.Concurrency))
 	}
@@ -103,7 +107,7 @@ func (p *Pump) Run(ctx context.Context, h queue.Handler) error {
 // batch receives until there is a batch, or the window of the first delivery
 // is over. It may be empty.
 func (p *Pump) batch(ctx context.Context) []queue.Delivery {
-	ds := p.receive(ctx, p.config.Batch, poll)
+	ds := p.receive(ctx, p.config.Batch, p.config.Poll)
 	if len(ds) == 0 || p.config.Window == 0 {
 		return ds
 	}
