@@ -89,6 +89,34 @@ func TestErrorsOfTheStore(t *testing.T) {
 	}
 }
 
+// A callback's token is all that its holder needs to complete the step, so no
+// line of the log shows it, whatever goes wrong.
+func TestTheLogHidesCallbackTokens(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"/-/callbacks/tok.mac":     "/-/callbacks/…",
+		"/-/callbacks/tok.mac/x/y": "/-/callbacks/…",
+		"/-/callbacks/":            "/-/callbacks/…",
+		"/v1/executions/ex_1":      "/v1/executions/ex_1",
+		"/":                        "/",
+	} {
+		if got := api.LogPath(httptest.NewRequest("POST", path, nil)); got != want {
+			t.Errorf("%s is logged as %s, want %s", path, got, want)
+		}
+	}
+	const token = "tok3n.mac"
+	for name, goesWrong := range map[string]func(*fakeEngine) (status int){
+		"busy":  func(e *fakeEngine) int { e.err = table.ErrBusy; return 503 },
+		"fault": func(e *fakeEngine) int { e.err = errors.New("what"); return 500 },
+	} {
+		b := newBundle(t)
+		b.want(goesWrong(b.engine), "POST", "/-/callbacks/"+token, `{}`)
+		if log := b.log.String(); !strings.Contains(log, "/-/callbacks/…") || strings.Contains(log, token) {
+			t.Errorf("%s: the log is to show the path without its token: %s", name, log)
+		}
+	}
+}
+
 func TestHeadAnswersLikeGet(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)

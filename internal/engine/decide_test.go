@@ -165,6 +165,8 @@ func TestPausedAndDelayed(t *testing.T) {
 		"delayed, nothing starts":      {steps: roots, view: delayed, want: []string{"wait start until +1m0s"}, next: "+1m0s"},
 		"delayed, a wait is not begun": {steps: `{"id":"w","type":"wait","duration":"90s"}`, view: delayed, want: []string{"wait start until +1m0s"}, next: "+1m0s"},
 		"delayed beyond the deadline":  {steps: roots, view: view(func(v *engine.View) { v.NotBefore = now + 7200*second }), want: []string{"wait start until +2h0m0s"}, next: "+1h0m0s"},
+		"delayed, nothing to call":     {steps: `{"id":"t","type":"transform","output":1}`, view: delayed, want: []string{"wait start until +1m0s"}, next: "+1m0s"},
+		"delayed, its output fails":    {steps: `{"id":"t","type":"transform","output":"{{ 1 / 0 }}"}`, view: delayed, want: []string{"wait start until +1m0s"}, next: "+1m0s"},
 		"cancelled while delayed":      {steps: roots, view: view(func(v *engine.View) { v.NotBefore, v.Cancel = now+second, true }), want: []string{"finish cancelled cancelled:"}},
 		"the delay is over":            {steps: roots, view: view(func(v *engine.View) { v.NotBefore = now }), want: []string{"call a #1", "call b #1"}},
 	})

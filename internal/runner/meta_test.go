@@ -90,3 +90,28 @@ output: {z: "{{ steps.z.output }}"}
 		})
 	}
 }
+
+// The most that a name, tags and an input may bring along, together with a long
+// step's unknown outcome, which is kept in META while somebody decides.
+func TestMetaStaysWithinItsBoundWithAllAtTheirLongest(t *testing.T) {
+	for size := 250; size <= 360; size += 10 {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				s := &sized{Table: w.store, t: t}
+				w.store = s
+				name, step := strings.Repeat("n", 63), strings.Repeat("s", 64)
+				w.document("name: " + name + "\nsteps:\n  - {id: " + step + ", type: http, request: {url: \"http://there/a\"}, retry: none, when: \"input.x + 1 > 2\"}\n")
+				w.lambda()
+				api := w.process("abcdefghijklmnopqrstuvwxyz")
+				started, err := api.start(runner.StartRequest{
+					Workflow: name, Input: json.RawMessage(fmt.Sprintf(`{"x":%q}`, bulky(3)[20:20+size])), Priority: queue.High,
+					Tags: map[string]string{"k": strings.Repeat("v", 240)},
+				})
+				w.accepted("start", err)
+				if m := w.ends(started.ID, time.Minute); m.Status != record.Failed || m.Error == nil {
+					t.Errorf("it ends as %s with %v, want failed with an error", m.Status, m.Error)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,102 @@
+package runner_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/runner"
+	"github.com/seed-926d1ba8/stepline/internal/table"
+)
+
+// A renewal that the store was too busy for is tried again while the lease
+// lasts: a long call that must not be repeated is not cut short.
+func TestAFailedRenewalIsTriedAgainBeforeTheLeaseEnds(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document("name: long\nsteps:\n  - {id: a, type: http, idempotent: false, request: {url: \"http://there/a\"}, attemptTimeout: 5m}\noutput: {a: \"{{ steps.a.output }}\"}\n")
+		w.answers("a", answer{after: 3 * time.Minute})
+		w.lambda()
+		busy := w.when(nil, at("renewal"), func(*op, func() error) error { return table.ErrBusy })
+		busy.times = 6
+		id := w.process("api").begins("long")
+		w.succeeds(id, 4*time.Minute, `{"a":{"from":"a"}}`)
+		w.called(id, "a", 1)
+		if got := busy.sprung(); got != busy.times {
+			t.Errorf("%d renewals met a busy store, want %d", got, busy.times)
+		}
+	})
+}
+
+// shortWaits calls once, which takes it to the solo lane, and then only waits,
+// each time too short to be released, for longer than a lease lasts.
+func shortWaits() string {
+	doc := "name: long\nsteps:\n  - {id: a, type: http, request: {url: \"http://there/a\"}, attemptTimeout: 2m}\n"
+	for i := range 120 {
+		doc += fmt.Sprintf("  - {id: w%d, type: wait, duration: \"900ms\"}\n", i)
+	}
+	return doc
+}
+
+func TestAHolderThatOnlyWaitsRenewsItsLease(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document(shortWaits())
+		w.lambda()
+		w.cron()
+		w.when(nil, at("renewal"), meanwhile(func() {})).times = 3
+		w.when(nil, at("takeover"), func(_ *op, apply func() error) error {
+			t.Error("another took over although the holder lives")
+			return apply()
+		}).often()
+		id := w.process("api").begins("long")
+		m := w.ends(id, 2*time.Minute+10*time.Second)
+		if m.Status != record.Succeeded || m.Epoch != 2 {
+			t.Errorf("it ends as %s in epoch %d, want succeeded in the second, that of solo", m.Status, m.Epoch)
+		}
+	})
+}
+
+func TestAHolderThatOnlyWaitsSeesACancel(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document(shortWaits())
+		w.lambda()
+		id, mute := w.process("api").begins("long"), w.process("mute")
+		w.pass(20 * time.Second)
+		w.when(mute, sending(record.WhySignal), isLost)
+		w.accepted("cancel", mute.cancel(id))
+		if m := w.ends(id, 3*time.Second); m.Status != record.Cancelled {
+			t.Errorf("it ends as %s, want cancelled", m.Status)
+		}
+	})
+}
+
+// Whoever takes over reads first: where the store gives nothing away, that is
+// no crash of the execution.
+func TestTroubleReadingIsNoCrash(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document(oneStep)
+		input := w.reads("1")
+		w.answers("a", answer{after: 20 * time.Second}, answer{})
+		api, one := w.process("api"), w.process("one")
+		s, err := api.start(runner.StartRequest{Workflow: "one", Input: json.RawMessage(bulky(5))})
+		w.accepted("start", err)
+		one.take(w.message(s.ID))
+		w.until("a is called", time.Second, func() bool { return len(w.calls(s.ID, "a")) == 1 })
+		one.kill()
+		input.busy.Store(true)
+		input.forget()
+		w.lambda()
+		w.cron()
+		w.pass(40 * time.Minute)
+		if n := input.read(table.Key{PK: record.PK(tenant, s.ID), SK: "1"}); n < 4 {
+			t.Errorf("the input was asked for %d times, want more than crashes are allowed", n)
+		}
+		if m := w.meta(s.ID); m.Status != record.Running || m.Crashes != 0 || m.Epoch != 1 {
+			t.Errorf("%s in epoch %d after %d crashes, want it as its dead holder left it", m.Status, m.Epoch, m.Crashes)
+		}
+		input.busy.Store(false)
+		w.succeeds(s.ID, 2*time.Hour, `{"a":{"from":"a"}}`)
+		w.called(s.ID, "a", 2)
+	})
+}
