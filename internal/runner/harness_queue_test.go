@@ -16,6 +16,7 @@ import (
 type queueState struct {
 	all    []*message
 	serial int
+	pad    string         // of every message's id
 	peak   map[string]int // most live messages, by pk
 	buried map[string]int // messages that went to the dead lane, by pk
 }
@@ -64,7 +65,7 @@ func (w *world) add(m queue.Message) *message {
 	}
 	delay := (m.Delay + time.Second - 1).Truncate(time.Second)
 	msg := &message{
-		Message: hint, id: "m" + strconv.Itoa(w.queue.serial), body: m.Body, lane: m.Lane, pk: hint.PK,
+		Message: hint, id: "m" + strconv.Itoa(w.queue.serial) + w.queue.pad, body: m.Body, lane: m.Lane, pk: hint.PK,
 		sent: time.Now(), visible: time.Now().Add(delay),
 	}
 	w.queue.all = append(w.queue.all, msg)

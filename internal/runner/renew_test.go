@@ -1,11 +1,13 @@
 package runner_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
 
+	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/runner"
 	"github.com/seed-926d1ba8/stepline/internal/table"
@@ -98,5 +100,30 @@ func TestTroubleReadingIsNoCrash(t *testing.T) {
 		input.busy.Store(false)
 		w.succeeds(s.ID, 2*time.Hour, `{"a":{"from":"a"}}`)
 		w.called(s.ID, "a", 2)
+	})
+}
+
+// A wait under the lease ends with its invocation, at once: with the context
+// over there is nothing more to wait for.
+func TestAWaitEndsWithItsInvocation(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document("name: short\nsteps:\n  - {id: w, type: wait, duration: 900ms}\n")
+		id, one := w.process("api").begins("short"), w.process("one")
+		ctx, cancel := context.WithTimeout(w.root, 10*time.Second)
+		d := queue.Delivery{ID: w.message(id).id, Body: w.message(id).body, Lane: queue.Normal, Sent: time.Now(), Receives: 1}
+		w.accepted("the batch", one.ask(func(context.Context, *runner.Runner) error {
+			time.AfterFunc(300*time.Millisecond, cancel)
+			before := time.Now()
+			if failed := one.runner.Handle(ctx, []queue.Delivery{d}); len(failed) != 1 {
+				t.Errorf("%v failed, want the one message to come back", failed)
+			}
+			if took := time.Since(before); took > 400*time.Millisecond {
+				t.Errorf("it went on for %s", took)
+			}
+			return nil
+		}))
+		if got := w.status(id); got != record.Running {
+			t.Errorf("%s, want it left to the next worker", got)
+		}
 	})
 }

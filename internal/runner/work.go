@@ -100,7 +100,8 @@ func (x *run) rest(plan engine.Plan, t *ticks) (again bool, err error) {
 	case x.handover:
 		return x.releaseOr(0, record.Queued, true)
 	case plan.Next <= now+x.r.times.Hold.Milliseconds() && !x.r.draining() && plan.Next+closing.Milliseconds() < x.mustEnd():
-		return true, x.sleep(plan.Next, t)
+		err := x.sleep(plan.Next, t)
+		return err == nil, err
 	case x.meta.NotBefore > now:
 		return x.releaseOr(plan.Next, record.Queued, false)
 	default:
