@@ -247,6 +247,7 @@ type fakeEngine struct {
 	calls   []any
 	started runner.Started
 	err     error
+	panics  bool
 	await   func(ctx context.Context) error
 	end     *runner.Ended // what Await answers with
 }
@@ -260,6 +261,9 @@ func (e *fakeEngine) note(c any) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.calls = append(e.calls, c)
+	if e.panics {
+		panic("in the engine")
+	}
 	return e.err
 }
 

@@ -108,6 +108,7 @@ func TestTheLogHidesCallbackTokens(t *testing.T) {
 	for name, goesWrong := range map[string]func(*fakeEngine) (status int){
 		"busy":  func(e *fakeEngine) int { e.err = table.ErrBusy; return 503 },
 		"fault": func(e *fakeEngine) int { e.err = errors.New("what"); return 500 },
+		"panic": func(e *fakeEngine) int { e.panics = true; return 500 },
 	} {
 		b := newBundle(t)
 		b.want(goesWrong(b.engine), "POST", "/-/callbacks/"+token, `{}`)

@@ -97,9 +97,9 @@ output: {z: "{{ steps.z.output }}"}
 }
 
 // The most that a name, tags and an input may bring along, together with a long
-// step's error.
+// step's error and all that a takeover leaves behind.
 func TestMetaStaysWithinItsBoundWithAllAtTheirLongest(t *testing.T) {
-	for size := 250; size <= 360; size += 10 {
+	for size := 250; size <= 380; size += 10 {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				s := &sized{Table: w.store, t: t}
@@ -107,14 +107,18 @@ func TestMetaStaysWithinItsBoundWithAllAtTheirLongest(t *testing.T) {
 				w.idsOfRealLength()
 				name, step := strings.Repeat("n", 63), strings.Repeat("s", 64)
 				w.document("name: " + name + "\nsteps:\n  - {id: " + step + ", type: http, request: {url: \"http://there/a\"}, retry: none, when: \"input.x + 1 > 2\"}\n")
-				w.lambda()
-				api := w.process("abcdefghijklmnopqrstuvwxyz")
+				api, dying, worker := w.process("api"), w.process("dying"), w.process(strings.Repeat("p", 26))
 				started, err := api.start(runner.StartRequest{
 					Workflow: name, Input: json.RawMessage(fmt.Sprintf(`{"x":%q}`, bulky(3)[20:20+size])), Priority: queue.High,
-					Tags: map[string]string{"k": strings.Repeat("v", 240)},
+					Tags: map[string]string{"k": strings.Repeat("v", 248)},
 				})
 				w.accepted("start", err)
-				if m := w.ends(started.ID, time.Minute); m.Status != record.Failed || m.Error == nil {
+				w.when(dying, at("finish"), diesBefore)
+				dying.take(w.message(started.ID)).wait()
+				w.pass(100 * time.Second)
+				worker.take(w.message(started.ID)).wait()
+				worker.take(w.message(started.ID)).wait() // which it has sent to solo
+				if m := w.ends(started.ID, 0); m.Status != record.Failed || m.Error == nil {
 					t.Errorf("it ends as %s with %v, want failed with an error", m.Status, m.Error)
 				}
 			})
