@@ -31,6 +31,7 @@ build: ## build the program into bin/stepline
 test: ## run all tests, with the race detector where a C compiler exists (ARGS for go test's flags)
 	@test -n "$(RACE)" || echo "no C compiler ($$($(GO) env CC)) here: the tests run without the race detector"
 	@command -v strace >/dev/null || echo "no strace here: the proof that an answer waits for the disk is left out"
+	@command -v curl >/dev/null && command -v openssl >/dev/null || echo "no curl or no openssl here: README's commands are not tried"
 	@CGO_ENABLED=$(CGO) $(GO) test $(RACE) $(ARGS) ./...
 
 test-aws: ## test on DynamoDB Local and ElasticMQ, which it downloads and starts (Java, npm, Maven)
