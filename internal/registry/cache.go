@@ -33,7 +33,7 @@ func documentWeight(d *workflow.Document) int { return 4096 + 8*len(d.Source()) 
 // LiveFor old, except after a change made through this Registry.
 func (r *Registry) Live(ctx context.Context, tenant, name string) (int, *workflow.Document, error) {
 	k := nameKey{tenant, name}
-	if e, ok := r.live.get(k); ok && r.now().Before(e.until) {
+	if e, ok := r.knownLive(k); ok {
 		return e.version, e.doc, nil
 	}
 	// Loads begun before a change must not serve who asks after it, so the
@@ -41,9 +41,17 @@ func (r *Registry) Live(ctx context.Context, tenant, name string) (int, *workflo
 	seen := r.changes.count(k)
 	flight := fmt.Sprintf("l\x00%s\x00%s\x00%d", tenant, name, seen)
 	e, err := share(ctx, r, flight, func(ctx context.Context) (liveEntry, error) {
+		if e, ok := r.knownLive(k); ok {
+			return e, nil // of a flight that has landed since the caller looked
+		}
 		return r.loadLive(ctx, k, seen)
 	})
 	return e.version, e.doc, err
+}
+
+func (r *Registry) knownLive(k nameKey) (liveEntry, bool) {
+	e, ok := r.live.get(k)
+	return e, ok && r.now().Before(e.until)
 }
 
 func (r *Registry) loadLive(ctx context.Context, k nameKey, seen uint64) (liveEntry, error) {
@@ -69,6 +77,9 @@ func (r *Registry) Document(ctx context.Context, tenant, name string, version in
 	}
 	flight := fmt.Sprintf("d\x00%s\x00%s\x00%d", tenant, name, version)
 	return share(ctx, r, flight, func(ctx context.Context) (*workflow.Document, error) {
+		if d, ok := r.docs.get(k); ok {
+			return d, nil
+		}
 		v, err := r.version(ctx, tenant, name, version)
 		if err != nil {
 			return nil, err
