@@ -40,6 +40,8 @@ type execution struct {
 	decisions   map[string]int
 	lastMove    time.Duration // of the status
 	lastWrite   time.Duration // of META
+	helperDied  time.Duration // when somebody last died with one of its messages in hand
+	helperSolo  bool          // and that was on solo, and not yet extended
 	released    time.Duration // when META's last write released a lease; -1: it did not
 	ends        int
 	keys        map[string]string // by run and step: the generation in its key

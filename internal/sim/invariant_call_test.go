@@ -137,7 +137,9 @@ func (w *world) checkSend(c *call, msg *message) {
 		return
 	}
 	switch c.inv.kind {
-	case "work", "dead", "sweep":
+	case "work", "dead":
+	case "sweep":
+		c.inv.unnoted[msg.pk] = true
 	default:
 		if x.sends > 0 {
 			w.noteExtra(msg.pk)

@@ -38,14 +38,18 @@ func (w *world) checkLate(x *execution, old table.Attrs) {
 	if old[record.AtLease].Int() != 0 {
 		return
 	}
-	due := x.lastWrite
+	due := max(x.lastWrite, x.helperDied)
 	if at := old[record.AtNextDue].Int(); at > 0 {
 		due = max(due, w.fromUnix(at))
+	}
+	limit := maxWoken
+	if x.helperSolo {
+		limit = maxRecoverySolo
 	}
 	switch late := w.since() - due; {
 	case w.rates.none() && late > maxLate:
 		w.fail(x.pk, "leased %s after it was due, with nothing going wrong", late)
-	case w.mustBePrompt && x.released >= 0 && late > maxWoken:
+	case w.mustBePrompt && x.released >= 0 && late > limit:
 		w.fail(x.pk, "leased %s after it was due, although it was released in good order", late)
 	}
 }

@@ -17,6 +17,7 @@ func (w *world) checkWrite(c *call, wr table.Write, old, now table.Attrs) {
 	}
 	switch {
 	case wr.Key.SK == "0":
+		delete(c.inv.unnoted, wr.Key.PK)
 		w.checkMeta(c, wr.Key.PK, old, now)
 	case strings.HasPrefix(wr.Key.SK, "s#"):
 		w.checkStep(c, wr.Key, old, now)

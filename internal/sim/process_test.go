@@ -62,6 +62,7 @@ type invocation struct {
 	leases   map[string]*lease // by pk
 	start    *startOp          // what a start asks for
 	hands    []string          // pks of the messages in hand
+	unnoted  map[string]bool   // pks a sweep has sent for and not yet put off
 }
 
 type invocationKey struct{}
@@ -153,11 +154,19 @@ func (w *world) kill(p *process, why string) {
 	p.dead = true
 	close(p.gone)
 	for _, inv := range w.running(p) {
+		for pk := range inv.unnoted {
+			w.noteExtra(pk) // the next sweep sends for it again
+		}
 		for _, pk := range inv.hands {
 			w.noteExtra(pk)
-			if x := w.executions[pk]; x != nil && x.downAt >= 0 {
+			x := w.executions[pk]
+			if x == nil {
+				continue
+			}
+			x.helperDied, x.helperSolo = w.since(), inv.lane == queue.Solo && !inv.extended
+			if x.downAt >= 0 {
 				x.downAt = w.since() // who was about to help died as well
-				x.downSolo = inv.lane == queue.Solo && !inv.extended
+				x.downSolo = x.helperSolo
 			}
 		}
 	}
@@ -199,7 +208,7 @@ func (w *world) invoke(h *host, kind string, lane queue.Lane, limit time.Duratio
 	w.invocations++
 	inv := &invocation{
 		id: w.invocations, proc: p, kind: kind, lane: lane, deadline: w.since() + limit,
-		done: make(chan struct{}), leases: map[string]*lease{},
+		done: make(chan struct{}), leases: map[string]*lease{}, unnoted: map[string]bool{},
 	}
 	h.active++
 	p.invocations = append(w.running(p), inv)
