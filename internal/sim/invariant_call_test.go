@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -157,9 +156,14 @@ func (w *world) checkSend(c *call, msg *message) {
 	for len(x.extras) > 0 && x.extras[0] < w.since()-extraLife {
 		x.extras = x.extras[1:]
 	}
-	if slices.Contains(c.inv.hands, msg.pk) {
-		live-- // the message that this one replaces is deleted next
+	c.inv.replaced[msg.pk]++
+	held := 0
+	for _, pk := range c.inv.hands {
+		if pk == msg.pk {
+			held++
+		}
 	}
+	live -= min(held, c.inv.replaced[msg.pk]) // what these replace is deleted with the batch
 	x.mostLive = max(x.mostLive, live-len(x.extras))
 	if live > maxLive+len(x.extras) {
 		w.fail(msg.pk, "%d live messages, %d of them the world's or a client's", live, len(x.extras))
