@@ -38,14 +38,12 @@ func beginEngine(ctx context.Context, r role) (*engine, string, error) {
 	if e.machine, err = local.Open(c, w, time.Now, os.Getenv, telemetry.NewLogger(os.Stderr, slog.LevelWarn)); err != nil {
 		return nil, "", err
 	}
-	handler, err := e.machine.API()
-	if err == nil && r.Profile != "" {
-		e.profile, err = startProfile(r.Profile, workloads()[r.Workload].title())
+	if r.Profile != "" {
+		if e.profile, err = startProfile(r.Profile, workloads()[r.Workload].title()); err != nil {
+			return nil, "", errors.Join(err, e.machine.Close())
+		}
 	}
-	if err != nil {
-		return nil, "", errors.Join(err, e.machine.Close())
-	}
-	e.server = &http.Server{Handler: api.LocalOnly(handler, nil), ReadHeaderTimeout: time.Minute}
+	e.server = &http.Server{Handler: api.LocalOnly(e.machine.API(), nil), ReadHeaderTimeout: time.Minute}
 	go func() { _ = e.server.Serve(l) }() // ends with close
 	ctx, e.stop = context.WithCancel(ctx)
 	go func() { e.worked <- e.machine.Work(ctx) }()

@@ -51,12 +51,8 @@ func serve(ctx context.Context, c local.Config, getenv func(string) string, stdo
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	api, err := m.API()
-	if err != nil {
-		return err
-	}
 	return live(ctx, c, m, []server{
-		newServer(doors.api, guarded(api, c, doors.api.Addr()), log),
+		newServer(doors.api, guarded(m.API(), c, doors.api.Addr()), log),
 		newServer(doors.webhooks, m.Webhooks(), log),
 	}, stdout)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/history"
@@ -80,6 +81,9 @@ type Config struct {
 	Sources  Sources
 	Events   Events
 	Now      func() time.Time
+	// Routes are the calls that are served, from Mounted; nil: all, where
+	// Routes has them.
+	Routes []Route
 	// RequestID names a request whose caller did not; nil: a random text.
 	RequestID func() string
 	Log       *slog.Logger // nil: discards
@@ -96,7 +100,8 @@ type API struct {
 	requestID func() string
 	log       *slog.Logger
 	routes    []Route
-	openAPI   []byte
+	links     links
+	openAPI   func() ([]byte, error) // made when it is first asked for
 }
 
 // New makes an API.
@@ -106,17 +111,20 @@ func New(c Config) (*API, error) {
 	}
 	a := &API{
 		engine: c.Engine, reads: c.Reads, registry: c.Registry, sources: c.Sources, events: c.Events, now: c.Now,
-		requestID: c.RequestID, log: c.Log, routes: Routes(),
+		requestID: c.RequestID, log: c.Log, routes: c.Routes,
 	}
+	if a.routes == nil {
+		a.routes = Routes()
+	}
+	a.links = linksOf(a.routes)
+	a.openAPI = sync.OnceValues(func() ([]byte, error) { return openAPI(a.routes) })
 	if a.requestID == nil {
 		a.requestID = rand.Text
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
-	var err error
-	a.openAPI, err = openAPI(a.routes)
-	return a, err
+	return a, nil
 }
 
 // DefaultTenant is the tenant of whoever names none.

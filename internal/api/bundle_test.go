@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -36,13 +35,14 @@ var someID = record.NewID(noon, [10]byte{1})
 // bundle is the API as the one-machine program mounts it, on a real registry
 // and a fake engine. Every answer is checked against the OpenAPI document.
 type bundle struct {
-	t      *testing.T
-	engine *fakeEngine
-	reads  *fakeReads
-	events *fakeEvents
-	table  *countedTable
-	open   atomic.Bool
-	log    *lockedBuffer
+	t        *testing.T
+	engine   *fakeEngine
+	reads    *fakeReads
+	events   *fakeEvents
+	table    *countedTable
+	open     atomic.Bool
+	registry *registry.Registry
+	log      *lockedBuffer
 	http.Handler
 }
 
@@ -66,13 +66,8 @@ func newBundle(t *testing.T) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := api.New(api.Config{
-		Engine: b.engine, Reads: b.reads, Registry: reg, Sources: reg, Events: b.events, Now: now,
-		RequestID: func() string { return "req-1" }, Log: slog.New(slog.NewTextHandler(b.log, nil)),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b.registry = reg
+	a := b.api(t, nil)
 	mux, webhooks := http.NewServeMux(), a.Handler(api.Webhook)
 	for _, r := range api.Routes() {
 		if r.Function != api.Webhook {

@@ -9,8 +9,6 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/runner"
 )
 
-const executionsPath = "/v1/executions/"
-
 // executionID is the id in the path. One that cannot exist is not found, and
 // never becomes a key.
 func executionID(r *http.Request) (string, error) {
@@ -58,8 +56,8 @@ type Accepted struct {
 	ID string `json:"id"`
 }
 
-func accepted(w http.ResponseWriter, id string) error {
-	w.Header().Set("Location", executionsPath+id)
+func (a *API) accepted(w http.ResponseWriter, id string) error {
+	a.locate(w, "getExecutionsId", "id", id)
 	return respond(w, http.StatusAccepted, Accepted{ID: id})
 }
 
@@ -71,7 +69,7 @@ func (a *API) cancelExecution(w http.ResponseWriter, r *http.Request) error {
 	if err := a.engine.Cancel(r.Context(), tenantOf(r), id); err != nil {
 		return err
 	}
-	return accepted(w, id)
+	return a.accepted(w, id)
 }
 
 func (a *API) pauseExecution(w http.ResponseWriter, r *http.Request) error {
@@ -89,7 +87,7 @@ func (a *API) pauseExecution(w http.ResponseWriter, r *http.Request) error {
 	if err := a.engine.Pause(r.Context(), tenantOf(r), id); err != nil {
 		return err
 	}
-	return accepted(w, id)
+	return a.accepted(w, id)
 }
 
 func (a *API) resumeExecution(w http.ResponseWriter, r *http.Request) error {
@@ -115,7 +113,7 @@ func (a *API) resumeExecution(w http.ResponseWriter, r *http.Request) error {
 	if err := a.engine.Resume(r.Context(), tenantOf(r), id, d); err != nil {
 		return err
 	}
-	return accepted(w, id)
+	return a.accepted(w, id)
 }
 
 func (a *API) retryExecution(w http.ResponseWriter, r *http.Request) error {
@@ -145,7 +143,7 @@ func (a *API) retryExecution(w http.ResponseWriter, r *http.Request) error {
 	if err := a.engine.Retry(r.Context(), tenantOf(r), id, req); err != nil {
 		return err
 	}
-	return accepted(w, id)
+	return a.accepted(w, id)
 }
 
 // complete takes what a waiting step waits for. The token is the

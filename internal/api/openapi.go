@@ -59,10 +59,13 @@ func operation(s *schemas, r *Route) schema {
 	return op
 }
 
-// Operation names the call: its operationId in the OpenAPI document and, with a
-// capital, its event in template.yaml. It is made of method and pattern, such as
-// getExecutionsIdTimeline, and unique because they are.
+// Operation names the call: its operationId in the OpenAPI document. It is made
+// of method and pattern, such as getExecutionsIdTimeline, unique because they
+// are, and stays when a template moves the call.
 func (r *Route) Operation() string {
+	if r.operation != "" {
+		return r.operation
+	}
 	var b strings.Builder
 	b.WriteString(strings.ToLower(r.Method))
 	for _, word := range strings.FieldsFunc(strings.TrimPrefix(r.Pattern, "/v1"), func(c rune) bool {
@@ -71,6 +74,13 @@ func (r *Route) Operation() string {
 		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
 	}
 	return b.String()
+}
+
+// Event is the id of the call's event in template.yaml: its operation with a
+// capital.
+func (r *Route) Event() string {
+	name := r.Operation()
+	return strings.ToUpper(name[:1]) + name[1:]
 }
 
 func parameters(r *Route) []schema {

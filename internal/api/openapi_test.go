@@ -3,7 +3,6 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/seed-926d1ba8/stepline/internal/api"
-	"github.com/seed-926d1ba8/stepline/internal/wiring"
 )
 
 // The document and the route table name the same calls.
@@ -158,29 +156,5 @@ func TestPublicDocuments(t *testing.T) {
 	}
 	if out := b.want(200, "GET", "/v1/health", ""); out.body != "{\"status\":\"ok\"}\n" {
 		t.Errorf("health = %s", out.body)
-	}
-}
-
-// template.yaml routes every call to the function that serves it, and nothing
-// else. Webhook calls come in by the function's own address.
-func TestTemplateRoutesEveryCall(t *testing.T) {
-	t.Parallel()
-	w, err := wiring.Read(filepath.Join("..", "..", "template.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want, got []string
-	for _, r := range api.Routes() {
-		if r.Function != api.Webhook {
-			want = append(want, r.Method+" "+r.Pattern+" → "+r.Function)
-		}
-	}
-	for _, r := range w.Routes {
-		got = append(got, r.Method+" "+r.Path+" → "+r.Function)
-	}
-	slices.Sort(want)
-	slices.Sort(got)
-	if !slices.Equal(got, want) {
-		t.Errorf("the template has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -49,7 +49,7 @@ func checkQuery(route *Route, r *http.Request) error {
 }
 
 func (r *Route) handlesLater() bool {
-	return r.Method == http.MethodGet && r.Pattern == "/v1/executions"
+	return r.Operation() == "getExecutions"
 }
 
 func knownParameters(route *Route) string {

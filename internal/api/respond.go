@@ -7,6 +7,13 @@ import (
 	"strconv"
 )
 
+// locate names the call that shows what the answer is about.
+func (a *API) locate(w http.ResponseWriter, operation string, params ...string) {
+	if path := a.links.to(operation, params...); path != "" {
+		w.Header().Set("Location", path)
+	}
+}
+
 // respond answers a value as JSON.
 func respond(w http.ResponseWriter, status int, v any) error {
 	b, err := encode(v)

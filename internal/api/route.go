@@ -30,6 +30,8 @@ type Route struct {
 	Audited  bool // leaves an audit record: an operator's changes
 	Summary  string
 
+	operation string // the call's name where Pattern is not the one it is made of
+
 	query   []param
 	headers []param
 	body    *body

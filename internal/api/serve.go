@@ -16,7 +16,7 @@ func (a *API) Handler(function string) http.Handler {
 	byPattern := map[string]*endpoint{}
 	for i := range a.routes {
 		r := &a.routes[i]
-		if r.Function == Webhook && function != Webhook {
+		if (r.Function == Webhook) != (function == Webhook) {
 			continue // on an address of its own, whose names would swallow every path here
 		}
 		e := byPattern[r.Pattern]
@@ -27,9 +27,14 @@ func (a *API) Handler(function string) http.Handler {
 		}
 		e.routes = append(e.routes, r)
 	}
-	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound(w) })
+	s.mux.HandleFunc("/", nowhere)
+	if function == Webhook {
+		s.mux.HandleFunc("/v1/{call}", nowhere) // the API's, and no tenant
+	}
 	return s
 }
+
+func nowhere(w http.ResponseWriter, _ *http.Request) { notFound(w) }
 
 // server does what every request needs: an id, and an answer even to a panic.
 type server struct {
@@ -118,11 +123,10 @@ type endpoint struct {
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	method := r.Method
-	if method == http.MethodHead { // net/http drops the body
-		method = http.MethodGet
+	i := e.find(r.Method)
+	if i < 0 && r.Method == http.MethodHead { // net/http drops the body
+		i = e.find(http.MethodGet)
 	}
-	i := slices.IndexFunc(e.routes, func(r *Route) bool { return r.Method == method })
 	switch {
 	case i < 0:
 		w.Header().Set("Allow", e.allow())
@@ -132,6 +136,10 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		e.api.run(e.routes[i], w, r)
 	}
+}
+
+func (e *endpoint) find(method string) int {
+	return slices.IndexFunc(e.routes, func(r *Route) bool { return r.Method == method })
 }
 
 func (e *endpoint) allow() string {

@@ -54,7 +54,7 @@ func (a *API) putSource(w http.ResponseWriter, r *http.Request) error {
 	if created {
 		status = http.StatusCreated
 	}
-	w.Header().Set("Location", "/v1/sources/"+name)
+	a.locate(w, "getSourcesName", "name", name)
 	return respond(w, status, StoredSource{Name: name, Warnings: append(a.startWarnings(r, src), src.Warnings()...)})
 }
 

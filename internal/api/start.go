@@ -45,7 +45,7 @@ func (a *API) start(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	h := w.Header()
-	h.Set("Location", executionsPath+started.ID)
+	a.locate(w, "getExecutionsId", "id", started.ID)
 	if started.Replayed {
 		h.Set("Idempotency-Replayed", "true")
 	}

@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -79,7 +78,7 @@ func (a *API) putWorkflow(w http.ResponseWriter, r *http.Request) error {
 	if created {
 		status = http.StatusCreated
 	}
-	w.Header().Set("Location", fmt.Sprintf("/v1/workflows/%s/versions/%d", name, version))
+	a.locate(w, "getWorkflowsNameVersionsVersion", "name", name, "version", strconv.Itoa(version))
 	return respond(w, status, Stored{Name: name, Version: version, Warnings: warnings(doc)})
 }
 
@@ -228,5 +227,9 @@ func (a *API) workflowSchema(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) getOpenAPI(w http.ResponseWriter, r *http.Request) error {
-	return respondTagged(w, r, json.RawMessage(a.openAPI))
+	doc, err := a.openAPI()
+	if err != nil {
+		return err
+	}
+	return respondTagged(w, r, json.RawMessage(doc))
 }

@@ -41,6 +41,7 @@ type Config struct {
 	Keys      [][]byte // of callback tokens: the first signs, all verify
 	PublicURL string   // base of callback addresses, without a trailing slash
 	Times     runner.Times
+	Routes    []api.Route  // that the API serves; nil: all, where api.Routes has them
 	Log       *slog.Logger // nil: discards
 }
 
@@ -79,7 +80,7 @@ func New(p Ports, c Config) (*Services, error) {
 		return nil, err
 	}
 	s.API, err = api.New(api.Config{
-		Engine: s.Runner, Reads: s.History, Registry: s.Registry, Sources: s.Registry, Events: events, Now: p.Now, Log: c.Log,
+		Engine: s.Runner, Reads: s.History, Registry: s.Registry, Sources: s.Registry, Events: events, Now: p.Now, Routes: c.Routes, Log: c.Log,
 	})
 	return s, err
 }

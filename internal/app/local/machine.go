@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-926d1ba8/stepline/internal/api"
 	"github.com/seed-926d1ba8/stepline/internal/app"
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	queuesqlite "github.com/seed-926d1ba8/stepline/internal/queue/sqlite"
@@ -38,6 +39,7 @@ type Machine struct {
 
 	config Config
 	wiring *wiring.Wiring
+	routes []api.Route
 	caller *step.HTTP
 	log    *slog.Logger
 
@@ -53,10 +55,13 @@ func Open(c Config, w *wiring.Wiring, now func() time.Time, getenv func(string) 
 	if err != nil {
 		return nil, err
 	}
+	if m.routes, err = mounted(w.Routes); err != nil {
+		return nil, err
+	}
 	if m.File, err = sqlitefile.Open(c.Data, sqlitefile.Options{Now: now, Preallocate: logSpace}); err != nil {
 		return nil, err
 	}
-	if err := m.open(now, getenv, app.Config{PublicURL: c.PublicURL, Times: times, Log: log}); err != nil {
+	if err := m.open(now, getenv, app.Config{PublicURL: c.PublicURL, Times: times, Routes: m.routes, Log: log}); err != nil {
 		_ = m.Close()
 		return nil, oneLine(err)
 	}

@@ -2,53 +2,19 @@ package local
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/seed-926d1ba8/stepline/internal/api"
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/wiring"
 )
 
 const template = "../../../template.yaml"
-
-// TestTemplateMatchesRoutes: each call of the route table has exactly one event
-// in the template, on its own path; the webhook function is reached by its URL.
-func TestTemplateMatchesRoutes(t *testing.T) {
-	t.Parallel()
-	w, err := wiring.Read(template)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want, got []string
-	for _, r := range api.Routes() {
-		if r.Function != api.Webhook {
-			want = append(want, fmt.Sprintf("%s: %s %s %s", r.Function, EventID(r), r.Method, r.Pattern))
-		}
-	}
-	for _, r := range w.Routes {
-		got = append(got, fmt.Sprintf("%s: %s %s %s", r.Function, r.Operation, r.Method, r.Path))
-	}
-	slices.Sort(want)
-	slices.Sort(got)
-	for _, line := range want {
-		if !slices.Contains(got, line) {
-			t.Errorf("template.yaml lacks   %s", line)
-		}
-	}
-	for _, line := range got {
-		if !slices.Contains(want, line) {
-			t.Errorf("no such call exists:  %s", line)
-		}
-	}
-}
 
 // machine opens a machine on the template with some of its text replaced.
 func machine(t *testing.T, edits ...string) *Machine {
@@ -58,6 +24,20 @@ func machine(t *testing.T, edits ...string) *Machine {
 
 // machineWith opens one in an environment.
 func machineWith(t *testing.T, vars map[string]string, edits ...string) *Machine {
+	t.Helper()
+	m, err := opened(t, vars, edits...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return m
+}
+
+func opened(t *testing.T, vars map[string]string, edits ...string) (*Machine, error) {
 	t.Helper()
 	src, err := os.ReadFile(template)
 	if err != nil {
@@ -75,26 +55,13 @@ func machineWith(t *testing.T, vars map[string]string, edits ...string) *Machine
 		t.Fatal(err)
 	}
 	c := Config{Data: t.TempDir(), PublicURL: "http://127.0.0.1:3001"}.WithDefaults()
-	m, err := Open(c, w, time.Now, env(vars), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := m.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-	return m
+	return Open(c, w, time.Now, env(vars), slog.New(slog.DiscardHandler))
 }
 
 func ask(t *testing.T, m *Machine, method, path string) (status int, body string) {
 	t.Helper()
-	h, err := m.API()
-	if err != nil {
-		t.Fatal(err)
-	}
 	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), method, path, nil))
+	m.API().ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), method, path, nil))
 	return rec.Code, rec.Body.String()
 }
 
@@ -111,12 +78,13 @@ func TestMovedRoutesAnswerWhereTheTemplateSays(t *testing.T) {
 	}{
 		{http.MethodGet, "/healthz", http.StatusOK, "ok"},
 		{http.MethodHead, "/healthz", http.StatusOK, ""},
+		{http.MethodDelete, "/healthz", http.StatusMethodNotAllowed, ""},
 		{http.MethodGet, "/v1/health", http.StatusNotFound, ""},
 		{http.MethodGet, "/v1/workflows", http.StatusOK, "items"},
 		{http.MethodPatch, "/v1/workflows", http.StatusMethodNotAllowed, ""},
 		{http.MethodGet, "/w/7/of/orders", http.StatusNotFound, "orders"}, // the call was reached: it knows the name
 		{http.MethodPost, "/history/ex_1", http.StatusNotFound, "xecution"},
-		{http.MethodGet, "/history/ex_1", http.StatusNotFound, ""},
+		{http.MethodGet, "/history/ex_1", http.StatusMethodNotAllowed, ""},
 		{http.MethodGet, "/elsewhere", http.StatusNotFound, ""},
 	} {
 		if got, body := ask(t, m, c.method, c.path); got != c.want || !strings.Contains(body, c.says) {
@@ -131,8 +99,7 @@ func TestRoutesThatNoFunctionServes(t *testing.T) {
 		{"GetHealth:", "GetHealthiness:", "StatusFunction: event GetHealthiness is no call of functions/status; its calls are"},
 		{`Path: "/v1/executions/{id}/retry"`, `Path: "/v1/executions/{execution}/retry"`, "with the parameters [execution]; this call has [id]"},
 	} {
-		m := machine(t, c.old, c.with)
-		if _, err := m.API(); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := opened(t, nil, c.old, c.with); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", c.with, err, c.want)
 		}
 	}

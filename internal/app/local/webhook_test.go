@@ -24,10 +24,7 @@ const shopSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 func shop(t *testing.T) *Machine {
 	t.Helper()
 	m := machineWith(t, map[string]string{"STEPLINE_SECRET_SHOP": shopSecret})
-	h, err := m.API()
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := m.API()
 	for path, doc := range map[string]string{
 		"/v1/workflows/count": `{"name": "count", "steps": [{"id": "n", "type": "transform", "output": "{{ input.n + 1 }}"}], "output": "{{ steps.n.output }}"}`,
 		"/v1/sources/shop":    `{"name": "shop", "verify": {"secrets": ["shop"]}, "start": {"workflow": "count"}}`,
@@ -194,10 +191,7 @@ func TestWebhookStepsAreEvents(t *testing.T) {
 		hooks.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	h, err := m.API()
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := m.API()
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodPut, "/v1/workflows/tell", strings.NewReader(
 		`{"name": "tell", "steps": [{"id": "announce", "type": "webhook", "url": "`+server.URL+`/shop", "body": {"n": 1}, "sign": {"secret": "shop"},
