@@ -16,6 +16,9 @@ ARGS  ?=
 ARCH   ?= arm64
 LAMBDA_GOARCH := $(ARCH:x86_64=amd64)
 
+# What the functions are built for; tests build for another.
+TEMPLATE ?= template.yaml
+
 .DEFAULT_GOAL := help
 .PHONY: help run build test test-aws test-sam sam-inside ready deploy destroy lint check sim planted proof bench
 
@@ -77,7 +80,9 @@ destroy: ## take a deployment away, all but its table (ENV=dev or prod)
 
 # The functions, as `sam build` asks for them: build-<LogicalId>. The names of
 # their folders are the logical ids in lower case; solo is the worker again.
+# Beside each lies where the template puts the calls of the API.
 build-SoloFunction: binary = worker
 build-%Function: binary = $(shell echo $* | tr A-Z a-z)
 build-%Function:
 	@CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_GOARCH) $(GO) build -trimpath -tags lambda.norpc -ldflags "-s -w" -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(binary)
+	@CGO_ENABLED=0 GOOS= GOARCH= $(GO) run ./infra/routes $(TEMPLATE) >"$(ARTIFACTS_DIR)/routes.json"

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"github.com/seed-926d1ba8/stepline/internal/api"
 	"github.com/seed-926d1ba8/stepline/internal/app"
 	"github.com/seed-926d1ba8/stepline/internal/app/local"
 	"github.com/seed-926d1ba8/stepline/internal/invocation"
@@ -59,10 +60,18 @@ func embeddedOn(t *testing.T, n *notes, around func(table.Table) table.Table) *a
 			t.Error(err)
 		}
 	})
+	var mounts []api.Mount
+	for _, r := range w.Routes {
+		mounts = append(mounts, api.Mount(r))
+	}
+	routes, err := api.Mounted(mounts)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := app.New(app.Ports{
 		Table: notedTable{around(m.Table), n}, Queue: notedQueue{m.Queue, n}, HTTP: step.NewHTTP(step.HTTPConfig{Now: time.Now}),
 		Secrets: sampleSecrets(t), Now: time.Now, Incarnation: m.File.Incarnation(), Dead: m.File.Dead,
-	}, app.Config{Keys: [][]byte{[]byte(callbackKey)}, PublicURL: publicURL, Log: log})
+	}, app.Config{Keys: [][]byte{[]byte(callbackKey)}, PublicURL: publicURL, Routes: routes, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,8 +30,9 @@ func (e *environment) flows(t *testing.T) {
 		queue.High: "quick-HighQueue", queue.Normal: "flows-NormalQueue", queue.Low: "flows-LowQueue",
 		queue.Solo: "flows-SoloQueue", queue.Dead: "flows-DeadLetterQueue",
 	})
+	health := e.moved(t, stand)
 	api, lambda := e.serve(t, stand, "start-api"), e.serve(t, stand, "start-lambda")
-	f := &flow{stand: stand, api: api}
+	f := &flow{stand: stand, api: api, health: health}
 	ctx, stop := context.WithCancel(t.Context())
 	pumps := startPumps(ctx, stand, lambda)
 	t.Cleanup(func() {
@@ -136,8 +137,9 @@ func freePort(t *testing.T) string {
 }
 
 type flow struct {
-	stand *stand
-	api   string
+	stand  *stand
+	api    string
+	health string // where the template has the health call
 }
 
 // object is a JSON answer.
@@ -258,7 +260,7 @@ func (f *flow) refused(t *testing.T) {
 	f.call(t, "PUT", "/v1/workflows/order", "name: [order", map[string]string{"Content-Type": "application/yaml"}, http.StatusBadRequest)
 	f.call(t, "POST", "/v1/executions", `{"workflow": "nothing"}`, nil, http.StatusNotFound)
 	f.call(t, "GET", "/v1/executions/ex_1", "", nil, http.StatusNotFound)
-	if o, _ := f.call(t, "GET", "/v1/health", "", nil, http.StatusOK); o.text("status") != "ok" {
+	if o, _ := f.call(t, "GET", f.health, "", nil, http.StatusOK); o.text("status") != "ok" {
 		t.Errorf("health: %s", dump(o))
 	}
 }

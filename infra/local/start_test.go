@@ -108,7 +108,8 @@ func TestASecondProcessIsKeptOut(t *testing.T) {
 
 const short = `{"name": "short", "steps": [{"id": "a", "type": "transform", "output": 1}], "output": "{{ steps.a.output }}"}`
 
-// TestAChangedRouteIsFollowed: the new path answers, the old one is 404.
+// TestAChangedRouteIsFollowed: the new path answers, the old one is left to
+// the call that still has it.
 func TestAChangedRouteIsFollowed(t *testing.T) {
 	t.Parallel()
 	path := copyOf(t, func(s string) string {
@@ -127,8 +128,8 @@ func TestAChangedRouteIsFollowed(t *testing.T) {
 		Status int
 		Type   string
 	}
-	if code := p.call(http.MethodPost, "/executions", body, &gone); code != http.StatusNotFound || gone.Type == "" {
-		t.Errorf("the old route: %d %+v, want 404 as a problem document", code, gone)
+	if code := p.call(http.MethodPost, "/executions", body, &gone); code != http.StatusMethodNotAllowed || gone.Type == "" {
+		t.Errorf("the old route: %d %+v, want 405 as a problem document", code, gone)
 	}
 	if code := p.call(http.MethodGet, "/executions", "", nil); code != http.StatusOK {
 		t.Errorf("the route beside it: %d, want 200", code)

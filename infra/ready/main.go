@@ -69,13 +69,19 @@ func round(d time.Duration) time.Duration { return d.Round(100 * time.Microsecon
 
 // build makes the package as `sam build` does, and returns its size zipped.
 func build(ctx context.Context, function, into string) (int64, error) {
-	arch := map[string]string{"amd64": "x86_64"}[runtime.GOARCH]
-	target := "build-" + strings.ToUpper(function[:1]) + function[1:] + "Function"
-	c := exec.CommandContext(ctx, "make", "-s", target, "ARTIFACTS_DIR="+into, "ARCH="+cmp.Or(arch, runtime.GOARCH))
-	if out, err := c.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("make %s: %w: %s", target, err, out)
+	if out, err := target(ctx, ".", function, into).CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("make functions/%s: %w: %s", function, err, out)
 	}
 	return zipped(into)
+}
+
+// target is the call of make for a function of the repository in root, on this
+// machine's architecture.
+func target(ctx context.Context, root, function, into string, variables ...string) *exec.Cmd {
+	arch := map[string]string{"amd64": "x86_64"}[runtime.GOARCH]
+	args := append([]string{"-s", "-C", root, "build-" + strings.ToUpper(function[:1]) + function[1:] + "Function",
+		"ARTIFACTS_DIR=" + into, "ARCH=" + cmp.Or(arch, runtime.GOARCH)}, variables...)
+	return exec.CommandContext(ctx, "make", args...)
 }
 
 // zipped is the size of a folder's files in a zip file.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -63,7 +64,7 @@ func (a *runtimeAPI) start(ctx context.Context, bootstrap string) (time.Duration
 	var log bytes.Buffer
 	c := exec.CommandContext(ctx, bootstrap)
 	c.Stdout, c.Stderr = &log, &log
-	c.Env = a.environment()
+	c.Env = environment(a.addr, bootstrap)
 	began := time.Now()
 	if err := c.Start(); err != nil {
 		return 0, err
@@ -87,15 +88,16 @@ func (a *runtimeAPI) start(ctx context.Context, bootstrap string) (time.Duration
 	}
 }
 
-// environment is what Lambda and the template set.
-func (a *runtimeAPI) environment() []string {
+// environment is what Lambda and the template set for a function, with
+// everything it calls at one address.
+func environment(addr, bootstrap string) []string {
 	env := []string{
-		"PATH=" + os.Getenv("PATH"), "AWS_LAMBDA_RUNTIME_API=" + a.addr, "_HANDLER=bootstrap", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512",
-		"AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_ENDPOINT_URL_DYNAMODB=http://" + a.addr,
+		"PATH=" + os.Getenv("PATH"), "AWS_LAMBDA_RUNTIME_API=" + addr, "_HANDLER=bootstrap", "LAMBDA_TASK_ROOT=" + filepath.Dir(bootstrap), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512",
+		"AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_ENDPOINT_URL_DYNAMODB=http://" + addr,
 		"STEPLINE_TABLE=stepline", "STEPLINE_CALLBACK_KEYS=" + strings.Repeat("0", 64), "STEPLINE_PUBLIC_URL=https://flows.example.com",
 	}
 	for _, lane := range []string{"HIGH", "NORMAL", "LOW", "SOLO", "DEAD"} {
-		env = append(env, "STEPLINE_QUEUE_"+lane+"=http://"+a.addr+"/000000000000/"+strings.ToLower(lane))
+		env = append(env, "STEPLINE_QUEUE_"+lane+"=http://"+addr+"/000000000000/"+strings.ToLower(lane))
 	}
 	return env
 }

@@ -33,7 +33,7 @@ func (t *template) readEvent(w *Wiring, f Function, key, event *yaml.Node) error
 }
 
 var (
-	methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+	methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE"}
 	segment = regexp.MustCompile(`^(\{[A-Za-z][A-Za-z0-9]*\}|[A-Za-z0-9._~-]+)$`)
 )
 
@@ -44,6 +44,11 @@ func (t *template) readRoute(w *Wiring, f Function, key, props *yaml.Node) error
 	}
 	if !slices.Contains(apiFunctions, f.Name) {
 		return t.errorAt(key, f.ID, "%s is a route, but functions/%s answers no API call; those are %s", what, f.Name, strings.Join(apiFunctions, ", "))
+	}
+	for _, name := range []string{"Method", "Path"} {
+		if n, ok := child(props, name); ok && n.Kind != yaml.ScalarNode || ok && !strings.HasPrefix(n.Tag, "!!") {
+			return t.errorAt(n, f.ID, "%s has a %s that is made when deploying; it must be written out, since the functions are built with it", what, name)
+		}
 	}
 	method, err := t.text(mustChild(props, "Method"), f.ID)
 	if err != nil {

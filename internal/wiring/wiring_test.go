@@ -127,6 +127,8 @@ func TestMistakesNameResourceAndRemedy(t *testing.T) {
 		"route twice":         {edit("Path: /v1/health}", "Path: /v1/executions}"), "StatusFunction: event GetHealth has the route GET /v1/executions, which GetExecutions has already"},
 		"ambiguous route":     {edit(`Method: PUT, Path: "/v1/workflows/{name}"`, `Method: GET, Path: "/v1/workflows/{x}"`), "has already"},
 		"bad path":            {edit("Path: /v1/health}", "Path: v1/health}"), `event GetHealth has Path "v1/health"`},
+		"path made later":     {edit("Path: /v1/health}", "Path: !Sub '/${Stage}/health'}"), "event GetHealth has a Path that is made when deploying"},
+		"method made later":   {edit("Method: GET, Path: /v1/health}", "Method: {Ref: Stage}, Path: /v1/health}"), "event GetHealth has a Method that is made when deploying"},
 		"proxy path":          {edit("Path: /v1/health}", `Path: "/{proxy+}"}`), `event GetHealth has Path "/{proxy+}"`},
 		"bad method":          {edit("Method: GET, Path: /v1/health}", "Method: ANY, Path: /v1/health}"), `event GetHealth has Method "ANY"`},
 		"batch too large":     {edit("BatchSize: !Ref BatchSize", "BatchSize: 11"), `WorkerFunction: BatchSize is "11"; it must be a whole number from 1 to 10`},

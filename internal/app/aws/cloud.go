@@ -58,7 +58,7 @@ func open(cfg sdk.Config, c Config, now func() time.Time, log *slog.Logger) (*Cl
 			HTTP: step.NewHTTP(step.HTTPConfig{Now: now, Secrets: secrets}), StateMachines: step.NewStateMachines(cfg, now),
 		},
 		Incarnation: strings.ToLower(crand.Text()),
-	}, app.Config{Keys: c.Keys, PublicURL: c.PublicURL, Times: c.Times, Log: log})
+	}, app.Config{Keys: c.Keys, PublicURL: c.PublicURL, Times: c.Times, Routes: c.Routes, Log: log})
 	return cloud, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/seed-926d1ba8/stepline/internal/api"
 	"github.com/seed-926d1ba8/stepline/internal/app"
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/runner"
@@ -39,6 +40,9 @@ type Config struct {
 	TableEndpoint, QueueEndpoint string
 	// Times are the protocol's.
 	Times runner.Times
+	// Routes are the calls that the API serves, as RoutesFile has them; nil:
+	// all, where api.Routes has them.
+	Routes []api.Route
 	// LogLevel is the least level that is logged (STEPLINE_LOG_LEVEL); info.
 	LogLevel slog.Level
 }
@@ -57,8 +61,9 @@ var lanes = []struct {
 	{"STEPLINE_QUEUE_DEAD", queue.Dead, true},
 }
 
-// FromEnv reads the configuration. An empty variable counts as unset. The
-// error is one line that names the variable and says what is expected.
+// FromEnv reads the configuration: the environment, and the file that lies in
+// the function's folder. An empty variable counts as unset. The error is one
+// line that names the variable or the file and says what is expected.
 func FromEnv(getenv func(string) string) (c Config, err error) {
 	c = Config{
 		Region: getenv("AWS_REGION"), Table: getenv("STEPLINE_TABLE"), Queues: map[queue.Lane]string{},
@@ -95,6 +100,9 @@ func FromEnv(getenv func(string) string) (c Config, err error) {
 		}
 	}
 	if c.Times, err = app.Times(getenv); err != nil {
+		return c, err
+	}
+	if c.Routes, err = routes(folder(getenv)); err != nil {
 		return c, err
 	}
 	if c.LogLevel, err = telemetry.ParseLevel(getenv("STEPLINE_LOG_LEVEL")); err != nil {
