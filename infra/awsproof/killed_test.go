@@ -54,6 +54,10 @@ func TestWorkersKilled(t *testing.T) {
 	if ends[record.Succeeded] != len(ids) {
 		t.Errorf("%v of %d executions", ends, len(ids))
 	}
+	most := int64(0)
+	for _, m := range w.metas(ids) {
+		most = max(most, m.Crashes)
+	}
 	again := 0
 	for key, n := range called.snapshot() {
 		if was, known := frozen[key]; known && n != was {
@@ -67,7 +71,7 @@ func TestWorkersKilled(t *testing.T) {
 		t.Errorf("only %d of %d kills were in the middle of the work", middle, kills)
 	}
 	w.wantNoDeadLetters()
-	t.Logf("%d kills; %d steps checkpointed between them, none called again; %d steps in doubt called twice; ends %v", kills, early, again, ends)
+	t.Logf("%d kills; %d steps checkpointed between them, none called again; %d steps in doubt called twice; at most %d deaths in a row; ends %v", kills, early, again, most, ends)
 }
 
 // wantNoDeadLetters checks that nothing is or was in the dead-letter queue.

@@ -38,7 +38,7 @@ var lanes = map[queue.Lane]standintest.Lane{
 	queue.High:   {Visibility: 9 * time.Second, MaxReceives: 5},
 	queue.Normal: {Visibility: 9 * time.Second, MaxReceives: 5},
 	queue.Low:    {Visibility: 9 * time.Second, MaxReceives: 5},
-	queue.Solo:   {Visibility: 96 * time.Second, MaxReceives: 3},
+	queue.Solo:   {Visibility: 96 * time.Second, MaxReceives: 5},
 	queue.Dead:   {Visibility: 9 * time.Second},
 }
 
@@ -141,6 +141,9 @@ func (w *world) ends(ids []string, within time.Duration) map[record.Status]int {
 		for _, m := range w.metas(open) {
 			if m.Status.Terminal() {
 				counts[m.Status]++
+				if m.Status != record.Succeeded {
+					w.t.Logf("%s %s in epoch %d after %d crashes, %d returns from the dead: %+v", m.ID, m.Status, m.Epoch, m.Crashes, m.Returns, m.Error)
+				}
 			} else {
 				left = append(left, m.ID)
 			}

@@ -30,11 +30,11 @@ func TestCase08PoisonedExecutionKillsOnlyItself(t *testing.T) {
 				w.succeeds(id, 3*time.Minute, `{"a":{"from":"a"}}`)
 				w.called(id, "a", 2) // all ten were in the hands of the process that died
 			}
-			m := w.ends(bad, 8*time.Minute)
+			m := w.ends(bad, 8*time.Minute-w.since())
 			if m.Status != record.Failed || m.Error.Category != string(retry.Crashed) {
 				t.Errorf("the poisoned one ends as %s (%v), want failed as crashed", m.Status, m.Error)
 			}
-			w.called(bad, "bad", 3)
+			w.called(bad, "bad", 5)
 			w.silent(bad, 30*time.Minute)
 			if n := w.deadLetters(bad); n != 1 {
 				t.Errorf("%d dead letters, want one", n)
@@ -44,6 +44,21 @@ func TestCase08PoisonedExecutionKillsOnlyItself(t *testing.T) {
 				if w.deadLetters(id) > 0 {
 					t.Errorf("%s is a dead letter, too", id)
 				}
+			}
+		})
+	})
+	t.Run("killed in the middle of one step", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.document(oneStep)
+			dies := answer{after: time.Second, then: func(c made) { c.by.kill() }}
+			w.answers("a", dies, dies, dies, dies, answer{})
+			id := w.process("api").begins("one")
+			w.lambda()
+			w.cron()
+			w.succeeds(id, 8*time.Minute, `{"a":{"from":"a"}}`)
+			w.called(id, "a", 5)
+			if n := w.deadLetters(id); n != 0 {
+				t.Errorf("%d dead letters, want none", n)
 			}
 		})
 	})

@@ -82,19 +82,19 @@ func killedAfterEach(t *testing.T, prepare func(w *world) contest) {
 func crashed(w *world) (id string, solo *message) {
 	w.document(oneStep)
 	die := answer{then: func(c made) { c.by.kill() }}
-	w.answers("a", die, die, die, answer{})
+	w.answers("a", die, die, die, die, die, answer{})
 	id = w.process("api").begins("one")
 	first := w.message(id)
 	w.process("first").take(first).wait()
 	w.pass(70 * time.Second)
 	w.process("second").take(first).wait()
 	solo = w.message(id)
-	for _, name := range []string{"third", "fourth"} {
+	for _, name := range []string{"third", "fourth", "fifth", "sixth"} {
 		w.process(name).take(solo).wait()
 		w.pass(70 * time.Second)
 	}
-	if m := w.meta(id); m.Crashes != 2 || m.Status != record.Running {
-		w.t.Fatalf("%s after %d crashes, want it running after 2", m.Status, m.Crashes)
+	if m := w.meta(id); m.Crashes != 4 || m.Status != record.Running {
+		w.t.Fatalf("%s after %d crashes, want it running after 4", m.Status, m.Crashes)
 	}
 	return id, solo
 }

@@ -52,7 +52,7 @@ var wiring = map[queue.Lane]lane{
 	queue.High:   {10, 90 * time.Second, 60 * time.Second, 5},
 	queue.Normal: {10, 90 * time.Second, 60 * time.Second, 5},
 	queue.Low:    {10, 90 * time.Second, 60 * time.Second, 5},
-	queue.Solo:   {1, 960 * time.Second, 900 * time.Second, 3},
+	queue.Solo:   {1, 960 * time.Second, 900 * time.Second, 5},
 	queue.Dead:   {10, 90 * time.Second, 60 * time.Second, 0},
 }
 

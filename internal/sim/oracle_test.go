@@ -192,7 +192,7 @@ func (w *world) judgeOne(x *execution, m table.Attrs) error {
 			return err
 		}
 		if meta.Error != nil && meta.Error.Category == "crashed" {
-			if x.crashes < 3 {
+			if x.crashes < 5 {
 				return fmt.Errorf("ended as crashed after %d crashes", x.crashes)
 			}
 			return nil

@@ -61,7 +61,7 @@ func TestTemplateAsShipped(t *testing.T) {
 		queue.High:   {"worker", 10, 5, 0, time.Minute, 90 * time.Second, 14 * days, queue.Dead},
 		queue.Normal: {"worker", 10, 5, 0, time.Minute, 90 * time.Second, 14 * days, queue.Dead},
 		queue.Low:    {"worker", 10, 5, time.Second, time.Minute, 90 * time.Second, 14 * days, queue.Dead},
-		queue.Solo:   {"worker", 1, 3, 0, 15 * time.Minute, 16 * time.Minute, 14 * days, queue.Dead},
+		queue.Solo:   {"worker", 1, 5, 0, 15 * time.Minute, 16 * time.Minute, 14 * days, queue.Dead},
 		queue.Dead:   {"deadletter", 10, 0, 0, time.Minute, 90 * time.Second, 14 * days, ""},
 	}
 	for name, l := range want {
