@@ -8,7 +8,8 @@
 // so whatever is changed on the way changes the signature.
 //
 // Two rules keep one signed text from having two meanings: placeholders are kept
-// apart by a text, and an id must not hold that text.
+// apart by a text, and an id must not hold the one between it and the body, not
+// even together with it.
 //
 // Signatures are compared as texts, in constant time. Decoding them first would
 // accept several spellings of one signature (upper and lower case of

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"hash"
+	"slices"
 	"strings"
 )
 
@@ -75,13 +76,36 @@ func (s *Scheme) hash() func() hash.Hash {
 	return sha256.New
 }
 
-// separable reports whether the id cannot be taken for more than itself: it
-// must not hold the text that follows it in the pattern.
+// separable reports whether the id cannot be cut elsewhere. Id and body are the
+// only pieces of any length, so the one cut between them must be certain: where
+// the id comes first, the text behind it appears for the first time there; where
+// the body comes first, the text before the id appears for the last time there.
 func (s *Scheme) separable(id string) bool {
-	for i, p := range s.text {
-		if p.what == "{id}" && i+1 < len(s.text) && strings.Contains(id, s.text[i+1].text) {
-			return false
-		}
+	switch between, before := s.between(); {
+	case between == "":
+		return true
+	case before:
+		return strings.LastIndex(between+id, between) == 0
+	default:
+		return strings.Index(id+between, between) == len(id)
 	}
-	return true
+}
+
+// between is the text next to the id on the body's side, "" where no id is
+// signed. before: it stands before the id.
+func (s *Scheme) between() (text string, before bool) {
+	id := slices.IndexFunc(s.text, func(p piece) bool { return p.what == "{id}" })
+	switch {
+	case id < 0:
+		return "", false
+	case id < slices.IndexFunc(s.text, func(p piece) bool { return p.what == Body }):
+		return s.text[id+1].text, false
+	}
+	return s.text[id-1].text, true
+}
+
+// Separator is the text that an id must not hold, "" where no id is signed.
+func (s *Scheme) Separator() string {
+	text, _ := s.between()
+	return text
 }

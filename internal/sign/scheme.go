@@ -176,6 +176,15 @@ func (s *Scheme) SignsID() bool { return s.signs("{id}") }
 // message can be sent again at any time.
 func (s *Scheme) SignsTime() bool { return s.signs("{timestamp}") }
 
+// Window is how long after the first time a message can be sent again and still
+// be near in time; 0 where no time is signed, and it always can be.
+func (s *Scheme) Window() time.Duration {
+	if !s.SignsTime() {
+		return 0
+	}
+	return 2 * s.c.Tolerance // it may have come from a clock that is ahead
+}
+
 // Headers are the names of the headers that Sign sets.
 func (s *Scheme) Headers() []string {
 	var names []string

@@ -263,6 +263,55 @@ func TestTextsCannotBeCutElsewhere(t *testing.T) {
 	}
 }
 
+// Wherever the id stands in the pattern, bytes cannot move between it and the
+// body: of all ways to cut one signed text at most one is genuine.
+func TestEveryCutIsOneMessage(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1000000000, 0)
+	for _, pattern := range []string{"{id}.{body}", "{body}.{id}", "{id}..{body}", "{body}..{id}", "v0:{body}:{timestamp}:{id}!", "{timestamp}.{id}aba{body}", "{body}aba{id}.{timestamp}"} {
+		c := Config{Signature: "X-S", ID: "X-I", Signed: pattern}
+		if strings.Contains(pattern, "{timestamp}") {
+			c.Timestamp = "X-T"
+		}
+		s, faults := New(c)
+		if faults != nil {
+			t.Fatal(pattern, faults)
+		}
+		genuine := map[string]string{} // signature → the message it is of
+		for _, id := range cuts("ab.:", 3) {
+			for _, body := range cuts("ab.:", 3) {
+				signed, err := s.Sign(id, at, []byte(body), "k")
+				if err != nil {
+					continue // not a message of this scheme
+				}
+				signature, message := signed[len(signed)-1].Value, id+" | "+body
+				if other, taken := genuine[signature]; taken {
+					t.Errorf("%s: %q and %q have one signature", pattern, other, message)
+				}
+				genuine[signature] = message
+			}
+		}
+		if len(genuine) < 100 {
+			t.Errorf("%s: only %d messages could be signed", pattern, len(genuine))
+		}
+	}
+}
+
+// cuts are all texts of 1 to n of these letters.
+func cuts(letters string, n int) (all []string) {
+	last := []string{""}
+	for range n {
+		var next []string
+		for _, s := range last {
+			for _, l := range letters {
+				next = append(next, s+string(l))
+			}
+		}
+		all, last = append(all, next...), next
+	}
+	return all
+}
+
 func TestSecretsStayOutOfErrors(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"whsec_topsecret", "", "whsec_dG9wc2VjcmV0"} {

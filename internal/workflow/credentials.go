@@ -136,6 +136,10 @@ func (p *parser) auth(pointer string, v any) *Auth {
 	return a
 }
 
+// keyOnly is a text that could stand in a step's idempotency key, which is the id
+// of the message that the step sends.
+var keyOnly = regexp.MustCompile(`^[A-Za-z0-9_/~-]+$`)
+
 var userShape = regexp.MustCompile(userPattern)
 
 // secret reads the name of a secret. What is not one is not quoted: it may be
@@ -150,6 +154,9 @@ func (p *parser) secret(pointer string, o map[string]any, field string) string {
 
 func (p *parser) signature(pointer string, v any) *Signature {
 	o, s := p.scheme(pointer, v, fields{"secret": {aSecret, true}})
+	if s != nil && s.Separator() != "" && keyOnly.MatchString(s.Separator()) {
+		p.fault(pointer+"/signed", "must keep {id} from {body} by a text that no id holds, as in {id}.{timestamp}.{body}: letters, digits and - _ / ~ may be a part of it")
+	}
 	if name := p.secret(pointer, o, "secret"); s != nil {
 		return &Signature{Scheme: s, Secret: name}
 	}

@@ -99,6 +99,8 @@ func TestCredentialFaults(t *testing.T) {
 		"algorithm":           {hook("{scheme: hmac, header: X-S, algorithm: md5, secret: p}"), "/steps/0/sign/algorithm: must be one of", false},
 		"encoding":            {hook("{scheme: hmac, header: X-S, encoding: 64, secret: p}"), "/steps/0/sign/encoding: must be a string", false},
 		"unsigned time":       {hook("{scheme: hmac, header: X-S, timestampHeader: T, secret: p}"), "/steps/0/sign/signed: must hold {timestamp}", true},
+		"id in the text":      {hook("{scheme: hmac, header: X-S, idHeader: I, signed: \"{id}/{body}\", secret: p}"), "/steps/0/sign/signed: must keep {id} from {body} by a text that no id holds", true},
+		"id behind the text":  {hook("{scheme: hmac, header: X-S, idHeader: I, signed: \"{body}-{id}\", secret: p}"), "/steps/0/sign/signed: must keep {id} from {body} by a text that no id holds", true},
 		"signature twice":     {"name: w\nsteps: [{id: a, type: webhook, url: \"https://x\", headers: {Webhook-Id: x}, sign: {secret: p}}]", "/steps/0/headers/Webhook-Id: must not be given", true},
 		"url":                 {"name: w\nsteps: [{id: a, type: webhook, url: x, sign: {secret: p}}]", "/steps/0/url: must be an absolute", true},
 		"method":              {"name: w\nsteps: [{id: a, type: webhook, method: PUT, url: \"https://x\", sign: {secret: p}}]", `/steps/0/method: there is no field "method"`, false},

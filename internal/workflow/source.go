@@ -28,7 +28,9 @@ type Source struct {
 	// DedupeKey is an event's own name; nil: the id of the scheme or, where it
 	// has none, the body's hash.
 	DedupeKey *expr.Template
-	DedupeTTL time.Duration // how long an event's repetition is known for one
+	// DedupeTTL is how long an event's repetition is known for one: never less
+	// than its timestamp counts.
+	DedupeTTL time.Duration
 
 	Workflow string
 	Version  int            // 0: the live one
@@ -112,6 +114,7 @@ func (p *parser) sourceOf(v any) *Source {
 	}
 	if s.Scheme != nil {
 		p.warnReplays(s)
+		p.outlive(s)
 	}
 	return s
 }
@@ -177,6 +180,15 @@ func (p *parser) start(s *Source, v any) {
 	}
 	if raw, there := o["input"]; there {
 		s.Input = p.template("/start/input", raw, expr.Scope{Event: true})
+	}
+}
+
+// outlive keeps an event known for as long as its timestamp counts: forgotten
+// earlier, a recorded message would start a second execution.
+func (p *parser) outlive(s *Source) {
+	if window := s.Scheme.Window(); s.DedupeTTL < window {
+		s.DedupeTTL = window
+		p.warnings = append(p.warnings, Fault{"/dedupe/ttl", "is shorter than a timestamp counts, twice verify.tolerance; events are known for " + window.String()})
 	}
 }
 

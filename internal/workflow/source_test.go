@@ -3,6 +3,7 @@ package workflow
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,32 @@ func TestSourceWarnings(t *testing.T) {
 		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("%s: got %v, want %s", verify, s.Warnings(), want)
+		}
+	}
+}
+
+// An event is not forgotten while its timestamp still counts.
+func TestEventsAreKnownWhileTheirTimeCounts(t *testing.T) {
+	t.Parallel()
+	for doc, want := range map[string]struct {
+		known time.Duration
+		said  bool
+	}{
+		"verify: {secrets: [a]}\ndedupe: {ttl: 1s}":                              {10 * time.Minute, true},
+		"verify: {secrets: [a]}\ndedupe: {key: '{{ event.body.id }}', ttl: 10s}": {10 * time.Minute, true},
+		"verify: {secrets: [a], tolerance: 1d}\ndedupe: {ttl: 1d}":               {48 * time.Hour, true},
+		"verify: {secrets: [a], tolerance: 1m}\ndedupe: {ttl: 2m}":               {2 * time.Minute, false},
+		"verify: {secrets: [a], tolerance: 1d}":                                  {DefaultDedupe, false},
+		"verify: {scheme: hmac, header: S, secrets: [a]}\ndedupe: {ttl: 1s}":     {time.Second, false},
+	} {
+		s, err := ParseSource([]byte("name: a\nstart: {workflow: w}\n" + doc))
+		if err != nil {
+			t.Errorf("%s: %v", doc, err)
+			continue
+		}
+		said := slices.ContainsFunc(s.Warnings(), func(f Fault) bool { return f.Pointer == "/dedupe/ttl" })
+		if s.DedupeTTL != want.known || said != want.said {
+			t.Errorf("%s: known for %s, warned: %t, want %+v", doc, s.DedupeTTL, said, want)
 		}
 	}
 }
