@@ -17,5 +17,5 @@ func main() {
 	if err != nil {
 		os.Exit(1)
 	}
-	lambda.Start(invocation.Messages(cloud.Runner.DeadLetter, cloud.Lanes(), log))
+	lambda.Start(invocation.Messages(cloud.Feed(cloud.Runner.DeadLetter), cloud.Lanes(), log))
 }

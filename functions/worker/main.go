@@ -18,5 +18,5 @@ func main() {
 	if err != nil {
 		os.Exit(1)
 	}
-	lambda.Start(invocation.Messages(cloud.Runner.Handle, cloud.Lanes(), log))
+	lambda.Start(invocation.Messages(cloud.Feed(cloud.Runner.Handle), cloud.Lanes(), log))
 }

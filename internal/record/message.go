@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/seed-926d1ba8/stepline/internal/table"
 )
 
 // Why says what a message is about, for people; no decision depends on it.
@@ -54,7 +56,7 @@ func DecodeMessage(body []byte) (Message, error) {
 	if m.V != MessageVersion {
 		return m, fmt.Errorf("message has format version %d, this binary reads %d", m.V, MessageVersion)
 	}
-	if _, _, ok := SplitPK(m.PK); !ok {
+	if _, _, ok := SplitPK(m.PK); !ok || len(m.PK) > table.MaxPK {
 		return m, errors.New("message names no execution")
 	}
 	return m, nil

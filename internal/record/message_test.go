@@ -26,6 +26,7 @@ func TestWhatIsNoMessage(t *testing.T) {
 		`{"v":2,"x":"acme#ex_1"}`: "format version 2",
 		`{"v":1}`:                 "names no execution",
 		`{"v":1,"x":"acme#k#ab"}`: "names no execution",
+		`{"v":1,"x":"` + strings.Repeat("t", 2048) + `#ex_1"}`: "names no execution",
 	} {
 		if m, err := record.DecodeMessage([]byte(body)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q = %+v, %v; want an error with %q", body, m, err, want)

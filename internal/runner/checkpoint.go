@@ -73,13 +73,17 @@ func (r *Runner) decodeStep(ctx context.Context, it table.Item, prefix string) (
 }
 
 // storeChunks writes the parts of a payload that is too large for one item,
-// before the item that refers to them, and returns what that item holds.
+// before the item that refers to them, and returns what that item holds. With
+// xp 0 they do not expire.
 func (r *Runner) storeChunks(ctx context.Context, pk string, xp int64, packed []byte) ([]byte, error) {
 	ref, sha, parts := record.Split(packed)
 	for i, part := range parts {
+		set := table.Attrs{"fv": table.Int(record.FV), "b": table.Bytes(part)}
+		if xp != 0 {
+			set[table.ExpiryAttr] = table.Int(xp)
+		}
 		_, err := r.write(ctx, table.Write{
-			Key: record.ChunkKey(pk, sha, i), Kind: table.Put,
-			Set: table.Attrs{"fv": table.Int(record.FV), "b": table.Bytes(part), table.ExpiryAttr: table.Int(xp)},
+			Key: record.ChunkKey(pk, sha, i), Kind: table.Put, Set: set,
 			// The key is the content's hash: whoever was here before wrote the
 			// same. Only a shorter life is not good enough.
 			If: table.Cond{{{Attr: table.SKAttr, Op: table.Absent}}, {{Attr: table.ExpiryAttr, Op: table.Lt, Value: table.Int(xp)}}},

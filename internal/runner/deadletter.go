@@ -100,20 +100,27 @@ func duePKAsSeen(m *record.Meta) table.Test {
 }
 
 // keepUnreadable stores a message that no binary of this version can read, for
-// an operator to decide on.
+// an operator to decide on: packed, because a message may be larger than an item.
 func (r *Runner) keepUnreadable(ctx context.Context, d queue.Delivery) error {
 	tenant := unreadableTenant
-	_, err := r.write(ctx, table.Write{
-		Key: table.Key{PK: tenant + "#m#" + hex.EncodeToString([]byte(d.ID)), SK: "0"}, Kind: table.Put, If: table.IfAbsent(),
+	pk := tenant + "#m#" + hex.EncodeToString([]byte(d.ID))
+	body, err := r.storeChunks(ctx, pk, 0, record.Pack(d.Body))
+	if err != nil {
+		return err
+	}
+	_, err = r.write(ctx, table.Write{
+		Key: table.Key{PK: pk, SK: "0"}, Kind: table.Put, If: table.IfAbsent(),
 		Set: table.Attrs{
-			"fv": table.Int(record.FV), "b": table.Bytes(d.Body), "at": table.Int(d.Sent.UnixMilli()),
+			"fv": table.Int(record.FV), "b": table.Bytes(body), "at": table.Int(d.Sent.UnixMilli()),
 			table.DuePK: table.String(record.DeadPK(tenant, d.ID)), table.DueSK: table.Int(r.now()),
 		},
 	}, "")
 	if _, there := table.Failed(err); there {
 		return nil
 	}
-	r.log.Error("unreadable message kept as a dead letter", "message", d.ID)
+	if err == nil {
+		r.log.Error("unreadable message kept as a dead letter", "message", d.ID)
+	}
 	return err
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/invocation"
+	"github.com/seed-926d1ba8/stepline/internal/queue"
+	"github.com/seed-926d1ba8/stepline/internal/queue/sqs"
 	"github.com/seed-926d1ba8/stepline/internal/telemetry"
 )
 
@@ -38,6 +40,9 @@ func refuse(ctx context.Context, log *slog.Logger, err error) error {
 	log.ErrorContext(ctx, "the function does not start", slog.Any("error", err))
 	return err
 }
+
+// Feed is a handler of messages for what Lambda takes from SQS.
+func (c *Cloud) Feed(h queue.Handler) queue.Handler { return sqs.Decoded(h) }
 
 // Lanes are the queues that may feed a function, by name.
 func (c *Cloud) Lanes() invocation.Lanes { return invocation.LanesOf(c.config.Queues) }

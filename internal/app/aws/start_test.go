@@ -2,11 +2,16 @@ package aws
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/queue"
+	"github.com/seed-926d1ba8/stepline/internal/queue/sqs"
 )
 
 // environment is a whole one, with the DynamoDB at this address.
@@ -61,6 +66,27 @@ func TestStartRefusesInOneLine(t *testing.T) {
 				t.Errorf("got %s, want one line with %s", log.String(), c.want)
 			}
 		})
+	}
+}
+
+// A body that cannot travel through SQS as it is arrives as it was sent, and one
+// of somebody else as it came.
+func TestFeed(t *testing.T) {
+	t.Parallel()
+	sent, err := sqs.Encode([]byte("a\x00b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	h := (&Cloud{}).Feed(func(_ context.Context, ds []queue.Delivery) []string {
+		for _, d := range ds {
+			got = append(got, d.ID+string(d.Body))
+		}
+		return []string{"2"}
+	})
+	in := []queue.Delivery{{ID: "1", Body: []byte(sent)}, {ID: "2", Body: []byte("{}")}, {ID: "3", Body: []byte("stepline:deflate:?")}}
+	if failed := h(t.Context(), in); !slices.Equal(failed, []string{"2"}) || !slices.Equal(got, []string{"1a\x00b", "2{}", "3stepline:deflate:?"}) {
+		t.Errorf("got %q, failed %q", got, failed)
 	}
 }
 

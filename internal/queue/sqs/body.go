@@ -3,14 +3,18 @@ package sqs
 import (
 	"bytes"
 	"compress/flate"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/seed-926d1ba8/stepline/internal/queue"
 )
 
 // mark begins a body that is not the text it looks like.
@@ -52,18 +56,31 @@ func travels(s string) bool {
 	})
 }
 
-// Decode is the body that was sent. A body that was never encoded is itself.
-func Decode(s string) ([]byte, error) {
+// Decode is the body that was sent. One that Encode has not made is itself, also
+// where it looks like one that it has: somebody else has sent it, and whoever is
+// to make sense of it gets what came.
+func Decode(s string) []byte {
 	coded, ok := strings.CutPrefix(s, mark)
 	if !ok {
-		return []byte(s), nil
+		return []byte(s)
 	}
 	inflate := flate.NewReader(base64.NewDecoder(base64.StdEncoding, strings.NewReader(coded)))
 	var b bytes.Buffer
 	if _, err := io.Copy(&b, io.LimitReader(inflate, maxBody+1)); err != nil || b.Len() > maxBody {
-		return nil, errors.New("queue: the body is marked as compressed, and is not")
+		return []byte(s)
 	}
-	return b.Bytes(), nil
+	return b.Bytes()
+}
+
+// Decoded is a handler for deliveries as they come from SQS, by whoever polls it.
+func Decoded(h queue.Handler) queue.Handler {
+	return func(ctx context.Context, ds []queue.Delivery) []string {
+		ds = slices.Clone(ds)
+		for i := range ds {
+			ds[i].Body = Decode(string(ds[i].Body))
+		}
+		return h(ctx, ds)
+	}
 }
 
 // maxGroup is the longest MessageGroupId.

@@ -30,9 +30,8 @@ func FuzzBody(f *testing.F) {
 				t.Errorf("%q travels as %q, which SQS refuses", body, sent)
 			}
 		}
-		got, err := Decode(sent)
-		if err != nil || !bytes.Equal(got, body) {
-			t.Errorf("%q arrives as %q, %v", body, got, err)
+		if got := Decode(sent); !bytes.Equal(got, body) {
+			t.Errorf("%q arrives as %q", body, got)
 		}
 	})
 }
@@ -49,9 +48,9 @@ func TestBodies(t *testing.T) {
 	if _, err := Encode(noise); err == nil || !strings.Contains(err.Error(), "1048576") {
 		t.Errorf("900 KB of noise: %v", err)
 	}
-	for _, bad := range []string{mark + "*", mark + "AAAA", mark} {
-		if body, err := Decode(bad); err == nil {
-			t.Errorf("%q is read as %q", bad, body)
+	for _, foreign := range []string{mark + "*", mark + "AAAA", mark} {
+		if body := Decode(foreign); string(body) != foreign {
+			t.Errorf("%q, which nobody has encoded, is read as %q", foreign, body)
 		}
 	}
 }

@@ -20,11 +20,10 @@ const (
 // NewDelivery is a received message as the port has it. receives and sent are
 // SQS's attributes ApproximateReceiveCount and SentTimestamp, as they come.
 func NewDelivery(l queue.Lane, id, body, receipt, receives, sent string) (queue.Delivery, error) {
-	decoded, errBody := Decode(body)
 	count, errCount := strconv.Atoi(receives)
 	at, errSent := strconv.ParseInt(sent, 10, 64)
-	if err := cmp.Or(errBody, errCount, errSent); err != nil {
+	if err := cmp.Or(errCount, errSent); err != nil {
 		return queue.Delivery{}, fmt.Errorf("queue: message %s cannot be read: %w", id, err)
 	}
-	return queue.Delivery{ID: id, Body: decoded, Receives: count, Sent: time.UnixMilli(at), Lane: l, Receipt: receipt}, nil
+	return queue.Delivery{ID: id, Body: Decode(body), Receives: count, Sent: time.UnixMilli(at), Lane: l, Receipt: receipt}, nil
 }

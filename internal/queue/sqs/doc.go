@@ -11,8 +11,9 @@
 //
 // SQS takes text only, and only the characters of XML. What Stepline sends is
 // JSON and travels as it is; a body of other bytes travels compressed as
-// base64 behind a mark, which Decode undoes. Such a body may be too large for
-// SQS where plain text of its size would not; Send says so.
+// base64 behind a mark, which Decode undoes (Decoded, where Lambda polls). Such
+// a body may be too large for SQS where plain text of its size would not; Send
+// says so.
 //
 // # Feeding
 //
