@@ -88,7 +88,7 @@ func sampleSecrets(t *testing.T) *secret.Resolver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := secret.NewResolver(store, time.Now)
+	r, err := secret.NewResolver(store, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

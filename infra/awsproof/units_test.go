@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -94,7 +95,7 @@ func serve(t *testing.T, tab table.Table, q queue.Queue) *app.Services {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secrets, err := secret.NewResolver(store, time.Now)
+	secrets, err := secret.NewResolver(store, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,8 +100,8 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
 	if p.Status >= 500 {
 		level := slog.LevelError
-		if r.Context().Err() != nil {
-			level = slog.LevelDebug // the caller has gone
+		if errors.Is(r.Context().Err(), context.Canceled) {
+			level = slog.LevelDebug // the caller has gone; a function that ran out of time is another matter
 		}
 		a.log.LogAttrs(r.Context(), level, "request failed", slog.Int("status", p.Status),
 			slog.String("request", w.Header().Get("X-Request-Id")), slog.String("method", r.Method),

@@ -1,9 +1,11 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -52,6 +54,30 @@ func TestOurOwnFaultsStayInside(t *testing.T) {
 	}
 	if log := b.log.String(); !strings.Contains(log, "secret detail") || !strings.Contains(log, "request=req-1") {
 		t.Errorf("the log does not tell: %s", log)
+	}
+}
+
+// Who has gone is no trouble of ours, a function that has run out of time is.
+func TestRunningOutOfTimeIsLogged(t *testing.T) {
+	t.Parallel()
+	over, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	for _, c := range []struct {
+		ctx  context.Context
+		want bool
+	}{{over, true}, {gone, false}} {
+		var log bytes.Buffer
+		a, err := api.New(api.Config{Now: func() time.Time { return noon }, Reads: &fakeReads{err: c.ctx.Err()}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		a.Handler(api.Status).ServeHTTP(w, httptest.NewRequestWithContext(c.ctx, "GET", one, nil))
+		if logged := strings.Contains(log.String(), "request failed"); w.Code != http.StatusServiceUnavailable || logged != c.want {
+			t.Errorf("%v: answered %d, logged %q", c.ctx.Err(), w.Code, log.String())
+		}
 	}
 }
 

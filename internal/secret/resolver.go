@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -35,7 +36,7 @@ func (e *MissingError) Error() string {
 }
 
 // UnavailableError says that the store of secrets did not answer; trying again
-// may help. The cause is for the log.
+// may help. The cause stands in the log already.
 type UnavailableError struct {
 	Name  string
 	Cause error
@@ -52,6 +53,7 @@ func (e *UnavailableError) Unwrap() error { return e.Cause }
 type Resolver struct {
 	store   Store
 	now     func() time.Time
+	log     *slog.Logger
 	flights singleflight.Group
 
 	mu   sync.Mutex
@@ -64,12 +66,14 @@ type entry struct {
 	until time.Time
 }
 
-// NewResolver makes a Resolver.
-func NewResolver(store Store, now func() time.Time) (*Resolver, error) {
-	if store == nil || now == nil {
-		return nil, errors.New("secret: a store and a clock are needed")
+// NewResolver makes a Resolver. What keeps the store from answering is logged
+// here, once for all who asked: who uses a secret only says that it cannot be
+// read.
+func NewResolver(store Store, now func() time.Time, log *slog.Logger) (*Resolver, error) {
+	if store == nil || now == nil || log == nil {
+		return nil, errors.New("secret: a store, a clock and a log are needed")
 	}
-	return &Resolver{store: store, now: now, kept: map[string]entry{}}, nil
+	return &Resolver{store: store, now: now, log: log, kept: map[string]entry{}}, nil
 }
 
 // Resolve is the secret's value, without a line end behind it. Errors are
@@ -110,6 +114,7 @@ func (r *Resolver) load(ctx context.Context, name string) (entry, error) {
 	defer cancel()
 	value, found, err := r.store.Lookup(ctx, name)
 	if err != nil {
+		r.log.ErrorContext(ctx, "a secret cannot be read", slog.String("name", name), slog.Any("error", err))
 		return entry{}, err
 	}
 	e := entry{value: strings.TrimRight(value, "\r\n"), found: found, until: r.now().Add(KeepFor)}

@@ -1,8 +1,10 @@
 package secret
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 )
+
+var quiet = slog.New(slog.DiscardHandler)
 
 // fake is a store whose answers a test changes.
 type fake struct {
@@ -46,7 +50,7 @@ func TestValuesAreRememberedForAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
 		f.put("one\n")
-		r, err := NewResolver(f, time.Now)
+		r, err := NewResolver(f, time.Now, quiet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +74,7 @@ func TestWhatIsMissingIsAskedForAgainSoon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
-		r, _ := NewResolver(f, time.Now)
+		r, _ := NewResolver(f, time.Now, quiet)
 		_, err := r.Resolve(t.Context(), "crm")
 		var missing *MissingError
 		if !errors.As(err, &missing) || err.Error() != `there is no secret "crm"; put it into the drawer of crm` {
@@ -95,8 +99,12 @@ func TestWhatIsMissingIsAskedForAgainSoon(t *testing.T) {
 func TestAStoreInTroubleIsAskedAgainAtOnce(t *testing.T) {
 	t.Parallel()
 	f := &fake{err: errors.New("throttled")}
-	r, _ := NewResolver(f, func() time.Time { return time.Unix(1, 0) })
+	var log bytes.Buffer
+	r, _ := NewResolver(f, func() time.Time { return time.Unix(1, 0) }, slog.New(slog.NewTextHandler(&log, nil)))
 	_, err := r.Resolve(t.Context(), "crm")
+	if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), "name=crm error=throttled") {
+		t.Errorf("want one line with the cause, logged %q", log.String())
+	}
 	var trouble *UnavailableError
 	if !errors.As(err, &trouble) || !errors.Is(err, f.err) || strings.Contains(err.Error(), "throttled") {
 		t.Errorf("got %v", err)
@@ -115,7 +123,7 @@ func TestOneQuestionForMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{hold: make(chan struct{})}
 		f.put("v")
-		r, _ := NewResolver(f, time.Now)
+		r, _ := NewResolver(f, time.Now, quiet)
 		gone, leave := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {

@@ -48,7 +48,7 @@ func open(cfg sdk.Config, c Config, now func() time.Time, log *slog.Logger) (*Cl
 	cloud := &Cloud{config: c, log: log}
 	cloud.Table = dynamodb.New(dynamodb.Config{Name: c.Table, AWS: cfg, Endpoint: c.TableEndpoint, OnMismatch: cloud.mismatch})
 	cloud.Queue = sqs.New(sqs.Config{AWS: cfg, URLs: c.Queues, Endpoint: c.QueueEndpoint})
-	secrets, err := secretsOf(cfg, c, now)
+	secrets, err := secretsOf(cfg, c, now, log)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func open(cfg sdk.Config, c Config, now func() time.Time, log *slog.Logger) (*Cl
 
 // secretsOf finds secrets in the Parameter Store, or in the environment where
 // there is no prefix for it.
-func secretsOf(cfg sdk.Config, c Config, now func() time.Time) (*secret.Resolver, error) {
+func secretsOf(cfg sdk.Config, c Config, now func() time.Time, log *slog.Logger) (*secret.Resolver, error) {
 	var store secret.Store
 	var err error
 	if c.SecretPrefix != "" {
@@ -75,7 +75,7 @@ func secretsOf(cfg sdk.Config, c Config, now func() time.Time) (*secret.Resolver
 	if err != nil {
 		return nil, err
 	}
-	return secret.NewResolver(store, now)
+	return secret.NewResolver(store, now, log)
 }
 
 // mismatch tells that DynamoDB's bill is not what the meter computes: a price

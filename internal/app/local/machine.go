@@ -78,7 +78,7 @@ func (m *Machine) open(now func() time.Time, getenv func(string) string, c app.C
 	if c.Keys, err = callbackKeys(m.config.Data); err != nil {
 		return err
 	}
-	secrets, err := m.secrets(now, getenv)
+	secrets, err := m.secrets(now, getenv, c.Log)
 	if err != nil {
 		return err
 	}
@@ -99,12 +99,12 @@ func (m *Machine) open(now func() time.Time, getenv func(string) string, c app.C
 // SecretsFile is the env file of the secrets in the data folder.
 const SecretsFile = "secrets.env"
 
-func (m *Machine) secrets(now func() time.Time, getenv func(string) string) (*secret.Resolver, error) {
+func (m *Machine) secrets(now func() time.Time, getenv func(string) string, log *slog.Logger) (*secret.Resolver, error) {
 	store, err := secret.NewEnv(getenv, filepath.Join(m.config.Data, SecretsFile))
 	if err != nil {
 		return nil, err
 	}
-	return secret.NewResolver(store, now)
+	return secret.NewResolver(store, now, log)
 }
 
 func (m *Machine) lanes() map[queue.Lane]queuesqlite.Config {
