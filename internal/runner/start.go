@@ -240,13 +240,15 @@ func (r *Runner) firstMessage(ctx context.Context, s StartRequest, pk string, at
 	if lane == "" {
 		lane = queue.Normal
 	}
-	ctx, cancel := written(ctx)
-	defer cancel()
-	err := r.send(ctx, lane, record.Message{PK: pk, Run: 1, Why: record.WhyStart}, r.until(at))
+	sctx, sent := written(ctx)
+	defer sent()
+	err := r.send(sctx, lane, record.Message{PK: pk, Run: 1, Why: record.WhyStart}, r.until(at))
 	if err == nil {
 		return
 	}
 	r.log.Warn("first message not sent", "execution", pk, "error", err)
+	ctx, cancel := written(ctx) // a queue that is silent has had all of its time
+	defer cancel()
 	_, err = r.write(ctx, table.Write{
 		Key: table.Key{PK: pk, SK: "0"}, Kind: table.Update,
 		Set: table.Attrs{table.DuePK: table.String(record.DuePK(id)), table.DueSK: table.Int(max(r.now(), at))},
