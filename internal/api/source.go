@@ -36,6 +36,8 @@ type Received struct {
 	Executions []string `json:"executions"`
 }
 
+func (s NamedSource) name() string { return s.Name }
+
 func sourceNamed(s registry.Source) NamedSource {
 	return NamedSource{Name: s.Name, UpdatedAt: s.Updated}
 }
@@ -84,27 +86,7 @@ func (a *API) deleteSource(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) listSources(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	limit, err := number(q, "limit", 100, 100)
-	if err != nil {
-		return err
-	}
-	after, err := nameCursor(q)
-	if err != nil {
-		return err
-	}
-	found, more, err := a.sources.Sources(r.Context(), tenantOf(r), after, limit)
-	if err != nil {
-		return err
-	}
-	out := page[NamedSource]{Items: make([]NamedSource, 0, len(found))}
-	for _, s := range found {
-		out.Items = append(out.Items, sourceNamed(s))
-	}
-	if more {
-		out.Next = cursorAfter(found[len(found)-1].Name)
-	}
-	return respond(w, http.StatusOK, out)
+	return listNamed(w, r, a.sources.Sources, sourceNamed)
 }
 
 // reserved is the name of what is not a source on the webhook address.

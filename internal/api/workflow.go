@@ -1,12 +1,9 @@
 package api
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/problem"
@@ -55,6 +52,8 @@ type Checked struct {
 	Valid    bool             `json:"valid"`
 	Warnings []workflow.Fault `json:"warnings"`
 }
+
+func (n Named) name() string { return n.Name }
 
 func workflowNamed(f registry.Workflow) Named {
 	return Named{Name: f.Name, Version: f.Live, Latest: f.Latest, UpdatedAt: f.Updated}
@@ -116,48 +115,8 @@ func (a *API) deleteWorkflow(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// cursorMark starts the cursor of a list by name: its format's version.
-const cursorMark = "1:"
-
 func (a *API) listWorkflows(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	limit, err := number(q, "limit", 100, 100)
-	if err != nil {
-		return err
-	}
-	after, err := nameCursor(q)
-	if err != nil {
-		return err
-	}
-	found, more, err := a.registry.List(r.Context(), tenantOf(r), after, limit)
-	if err != nil {
-		return err
-	}
-	out := page[Named]{Items: make([]Named, 0, len(found))}
-	for _, f := range found {
-		out.Items = append(out.Items, workflowNamed(f))
-	}
-	if more {
-		out.Next = cursorAfter(found[len(found)-1].Name)
-	}
-	return respond(w, http.StatusOK, out)
-}
-
-// nameCursor is the name that a page begins after, "" for the first one.
-func nameCursor(q url.Values) (after string, err error) {
-	if !q.Has("cursor") {
-		return "", nil
-	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(q.Get("cursor"))
-	name, ok := strings.CutPrefix(string(b), cursorMark)
-	if err != nil || !ok || name == "" || len(name) > 256 {
-		return "", badParameter("cursor", "must be the `next` of an earlier page, unchanged")
-	}
-	return name, nil
-}
-
-func cursorAfter(name string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(cursorMark + name))
+	return listNamed(w, r, a.registry.List, workflowNamed)
 }
 
 func (a *API) listVersions(w http.ResponseWriter, r *http.Request) error {
