@@ -211,9 +211,11 @@ func (x *run) with(w table.Write) table.Attrs {
 // cost, and the reference to an output in an item of its own.
 const unbilled = 24
 
-// fitsMeta reports whether META keeps within its 1 KB with w.
+// fitsMeta reports whether META keeps within its 1 KB with w, which may hold
+// more than any item can.
 func (x *run) fitsMeta(w table.Write) bool {
-	return table.ItemSize(w.Key, x.with(w))+unbilled <= record.MaxMeta
+	next, err := table.Apply(x.image, w)
+	return err == nil && table.ItemSize(w.Key, next)+unbilled <= record.MaxMeta
 }
 
 // releaseOr releases the lease until nd. again: a signal came first, look once

@@ -11,9 +11,12 @@ import (
 )
 
 // bulky is a JSON text that packs to more than META has room for.
-func bulky(by uint64) string {
+func bulky(by uint64) string { return noise(by, 1500) }
+
+// noise is a JSON text that holds so many characters and hardly packs.
+func noise(by uint64, characters int) string {
 	rnd := rand.New(rand.NewPCG(by, 3))
-	b := make([]byte, 1500)
+	b := make([]byte, characters)
 	for i := range b {
 		b[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"[rnd.IntN(62)]
 	}
@@ -67,5 +70,22 @@ func TestTheLastOutcomeOutlivesItsFinish(t *testing.T) {
 		w.lambda()
 		w.succeeds(id, 5*time.Minute, `{"a":{"from":"a"}}`)
 		w.called(id, "a", 1)
+	})
+}
+
+// TestValuesLargerThanAnItem: what no item holds, the last outcome and the
+// output made of it too, goes into chunks, and the execution ends at once.
+func TestValuesLargerThanAnItem(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document("name: one\nsteps:\n  - {id: a, type: http, request: {url: \"http://there/a\"}}\n  - {id: b, type: http, request: {url: \"http://there/b\"}}\noutput: {b: \"{{ steps.b.output }}\"}\n")
+		first, last := noise(1, 900_000), noise(2, 4_000_000)
+		w.answers("a", answer{output: first})
+		w.answers("b", answer{output: last})
+		id := w.process("api").begins("one")
+		w.process("one").take(w.message(id)).wait()
+		w.succeeds(id, 0, `{"b":`+last+`}`)
+		w.called(id, "b", 1)
+		w.sameJSON("the outcome of a", string(w.step(id, "a").Body.Output), first)
+		w.sameJSON("the outcome of b", string(w.step(id, "b").Body.Output), last)
 	})
 }
