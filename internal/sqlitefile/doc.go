@@ -6,9 +6,9 @@
 //
 // All writes go through one goroutine. It takes what waits (at most MaxLot),
 // runs each operation inside one transaction, commits once with an fsync
-// (synchronous=FULL), answers, and takes the next lot at once. While the disk
-// works on one commit the next lot gathers, so the number of writes per fsync
-// follows the load by itself; an idle writer never waits for company.
+// (synchronous=FULL), answers, gives those a turn, and takes the next lot. While
+// the disk works on one commit the next lot gathers, so the number of writes
+// per fsync follows the load by itself; an idle writer never waits for company.
 //
 // The order is first in, first out: an operation never becomes durable before
 // one that was handed in earlier. Operations given to Later ride on the next
