@@ -28,7 +28,7 @@ func TestMeasure(t *testing.T) {
 	t.Parallel()
 	o := options{
 		plan: plan{Clients: 4, Rounds: 2, Idle: 2, Load: 20 * time.Millisecond, Raw: 10 * time.Millisecond},
-		dir:  t.TempDir(), template: filepath.Join("..", "..", "template.yaml"), profile: t.TempDir(),
+		dir:  t.TempDir(), template: template, profile: t.TempDir(),
 	}
 	for _, w := range workloads() {
 		o.only = append(o.only, w.title())
@@ -138,32 +138,6 @@ func TestWorkloads(t *testing.T) {
 		if calls != w.calls() {
 			t.Errorf("%s: %d calls in the document, %d in the skeleton", w.title(), calls, w.calls())
 		}
-	}
-}
-
-// Five steps of 200 ms with eight write units, added up by hand from the list.
-func TestCosts(t *testing.T) {
-	t.Parallel()
-	all, err := costs([]result{{Workload: "five", WriteUnits: 8}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, want := range []cost{
-		{Workload: "five", Batch: 10, Store: 5, Queue: 0.48, Compute: 0.22 + 0.0667 + 1.4, API: 1, Total: 8.1667},
-		{Workload: "five", Batch: 1, Store: 5, Queue: 1.2, Compute: 0.4 + 0.0667 + 3.5, API: 1, Total: 11.1667},
-	} {
-		got := all[i]
-		near := func(a, b float64) bool { return math.Abs(a-b) < 0.001 }
-		if got.Batch != want.Batch || !near(got.Store, want.Store) || !near(got.Queue, want.Queue) || !near(got.Compute, want.Compute) || !near(got.API, want.API) || !near(got.Total, want.Total) {
-			t.Errorf("batch %d: %+v\nwant %+v", want.Batch, got, want)
-		}
-	}
-	var p prices
-	if err := json.Unmarshal(pricesFile, &p); err != nil || p.AsOf == "" || p.List == "" {
-		t.Errorf("prices.json: %v, as of %q", err, p.AsOf)
-	}
-	if _, err := (prices{}).million(result{Workload: "five"}, 1); err == nil {
-		t.Error("a price that is missing counts as nothing")
 	}
 }
 

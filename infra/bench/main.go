@@ -147,6 +147,9 @@ func measure(ctx context.Context, o options, progress io.Writer) (r report, err 
 		}
 		r.Results = append(r.Results, done)
 	}
-	r.Costs, err = costs(r.Results)
+	if r.Costs, err = costs(r.Results, b.template); err != nil {
+		return r, err
+	}
+	r.Peers, err = peers(r.Results, b.template)
 	return r, err
 }

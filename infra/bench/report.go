@@ -24,6 +24,7 @@ type report struct {
 	Disk    disk      `json:"rawFsync"`
 	Results []result  `json:"workloads"`
 	Costs   []cost    `json:"dollarsPerMillion"`
+	Peers   []peer    `json:"dollarsPerMillionElsewhere"`
 }
 
 func newReport(p plan, now time.Time) report {
@@ -66,6 +67,7 @@ func (r report) print(out io.Writer) {
 	}
 	_ = t.Flush() // to a terminal, or a file that fails later
 	r.printCosts(out)
+	r.printPeers(out)
 }
 
 // write stores the report as JSON.

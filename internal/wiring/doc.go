@@ -16,6 +16,6 @@
 // method can be changed without touching code.
 //
 // The template is read as YAML nodes, with the intrinsic functions that it
-// uses: Ref, GetAtt, Sub, If, and the conditions Equals, Not, And, Or.
-// Parameters have their defaults.
+// uses: Ref, GetAtt, Sub, If, FindInMap, and the conditions Equals, Not, And, Or.
+// Parameters have their defaults where the caller says nothing else.
 package wiring

@@ -122,7 +122,7 @@ func (t *template) readSource(w *Wiring, f Function, key, props *yaml.Node) erro
 	if !t.reportsFailures(props) {
 		return t.errorAt(key, f.ID, "%s needs FunctionResponseTypes: [ReportBatchItemFailures], or one failed message brings its whole batch back", what)
 	}
-	l.Consumer, l.Timeout, l.Window, l.consumerNode = f.Name, f.Timeout, seconds(window), key
+	l.Consumer, l.Timeout, l.Memory, l.Window, l.consumerNode = f.Name, f.Timeout, f.Memory, seconds(window), key
 	w.Lanes[lane] = l
 	return nil
 }

@@ -16,6 +16,13 @@ const (
 	maxTimeout     = 900
 )
 
+// AWS's defaults and limits for functions, in MB.
+const (
+	defaultMemory = 128
+	minMemory     = 128
+	maxMemory     = 10240
+)
+
 func readFunctions(t *template, w *Wiring) error {
 	for _, r := range t.ofKind(functionKind) {
 		f, err := t.readFunction(r)
@@ -51,13 +58,16 @@ func (t *template) readFunction(r *resource) (Function, error) {
 	if !slices.Contains(Functions, f.Name) {
 		return f, t.errorAt(handler, r.id, "Handler %s is no function of this version; the functions are %s", f.Name, strings.Join(Functions, ", "))
 	}
-	timeout := defaultTimeout
+	timeout, memory := defaultTimeout, defaultMemory
 	for _, props := range []*yaml.Node{t.globals, r.props} {
 		if timeout, err = t.number(props, "Timeout", r.id, timeout, 1, maxTimeout); err != nil {
 			return f, err
 		}
+		if memory, err = t.number(props, "MemorySize", r.id, memory, minMemory, maxMemory); err != nil {
+			return f, err
+		}
 	}
-	f.Timeout = seconds(timeout)
+	f.Timeout, f.Memory = seconds(timeout), memory
 	return f, nil
 }
 

@@ -76,8 +76,29 @@ func (t *template) text(n *yaml.Node, of string) (string, error) {
 		return t.named(n, of, attribute(arg))
 	case "Sub":
 		return t.substitute(n, arg, of)
+	case "FindInMap":
+		return t.lookUp(n, arg, of)
 	}
-	return "", t.errorAt(n, of, "%s is not understood by the one-machine program; use a literal, Ref, GetAtt, Sub or If", name)
+	return "", t.errorAt(n, of, "%s is not understood by the one-machine program; use a literal, Ref, GetAtt, Sub, If or FindInMap", name)
+}
+
+// lookUp is the value that FindInMap finds in the template's Mappings.
+func (t *template) lookUp(n, arg *yaml.Node, of string) (string, error) {
+	if arg.Kind != yaml.SequenceNode || len(arg.Content) != 3 {
+		return "", t.errorAt(n, of, "FindInMap takes the name of a mapping and two keys")
+	}
+	found, path := mustChild(t.root, "Mappings"), make([]string, 3)
+	for i, key := range arg.Content {
+		var err error
+		if path[i], err = t.text(key, of); err != nil {
+			return "", err
+		}
+		found = mustChild(found, path[i])
+	}
+	if found == nil || found.Kind != yaml.ScalarNode {
+		return "", t.errorAt(n, of, "finds nothing under Mappings at %s", strings.Join(path, ", "))
+	}
+	return found.Value, nil
 }
 
 // attribute is the argument of GetAtt in its short or its long form.

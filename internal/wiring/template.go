@@ -2,7 +2,9 @@ package wiring
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,6 +20,7 @@ type template struct {
 	resources  map[string]*resource
 	order      []string
 	params     map[string]string
+	given      map[string]string // parameters with another value than their default
 	conditions map[string]*yaml.Node
 	evaluating map[string]bool // conditions being evaluated, to notice a circle
 }
@@ -29,13 +32,13 @@ type resource struct {
 	node  *yaml.Node // the id's own node, for its line
 }
 
-func load(name string, src []byte) (*template, error) {
+func load(name string, src []byte, parameters map[string]string) (*template, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(src, &doc); err != nil {
 		return nil, yamlError(name, err)
 	}
 	t := &template{
-		file: name, resources: map[string]*resource{}, params: map[string]string{},
+		file: name, resources: map[string]*resource{}, params: map[string]string{}, given: parameters,
 		conditions: map[string]*yaml.Node{}, evaluating: map[string]bool{},
 	}
 	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
@@ -45,6 +48,11 @@ func load(name string, src []byte) (*template, error) {
 	for _, step := range []func() error{func() error { return t.checkNodes(t.root) }, t.loadParameters, t.loadConditions, t.loadResources} {
 		if err := step(); err != nil {
 			return nil, err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		if _, ok := t.params[name]; !ok {
+			return nil, &Error{File: t.file, Detail: "has no parameter " + name}
 		}
 	}
 	t.globals, _ = child(mustChild(t.root, "Globals"), "Function")
@@ -93,6 +101,9 @@ func (t *template) loadParameters() error {
 			return t.errorAt(key, "Parameters", "%s has no Default, which the one-machine program needs", key.Value)
 		}
 		t.params[key.Value] = def.Value
+		if v, ok := t.given[key.Value]; ok {
+			t.params[key.Value] = v
+		}
 		return nil
 	})
 }

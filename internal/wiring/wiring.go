@@ -26,6 +26,7 @@ type Function struct {
 	ID      string            // logical id: WorkerFunction
 	Name    string            // its Handler: worker
 	Timeout time.Duration     // of one invocation
+	Memory  int               // in MB
 	Env     map[string]string // literal variables only; what AWS fills in is left out
 }
 
@@ -45,6 +46,7 @@ type Lane struct {
 	Batch        int
 	Window       time.Duration
 	Timeout      time.Duration // the consumer's
+	Memory       int           // the consumer's, in MB
 	Concurrency  int           // most invocations at once; 0: not limited
 	Visibility   time.Duration
 	Retention    time.Duration
@@ -78,8 +80,12 @@ func (e *Error) Error() string {
 	return at + ": " + e.Detail
 }
 
-// Read reads the template in the file at path. Errors are *Error.
-func Read(path string) (*Wiring, error) {
+// Read reads the template in the file at path, with the defaults of its
+// parameters. Errors are *Error.
+func Read(path string) (*Wiring, error) { return ReadWith(path, nil) }
+
+// ReadWith is Read with some parameters' values, as a deployment may have them.
+func ReadWith(path string, parameters map[string]string) (*Wiring, error) {
 	src, err := os.ReadFile(path)
 	if err != nil {
 		var cause *fs.PathError
@@ -88,13 +94,15 @@ func Read(path string) (*Wiring, error) {
 		}
 		return nil, &Error{File: path, Detail: fmt.Sprintf("cannot read the template: %v", err)}
 	}
-	return Parse(path, src)
+	return parse(path, src, parameters)
 }
 
 // Parse reads a template; name stands for the file in messages. Errors are
 // *Error, the first in a fixed order when there are several.
-func Parse(name string, src []byte) (*Wiring, error) {
-	t, err := load(name, src)
+func Parse(name string, src []byte) (*Wiring, error) { return parse(name, src, nil) }
+
+func parse(name string, src []byte, parameters map[string]string) (*Wiring, error) {
+	t, err := load(name, src, parameters)
 	if err != nil {
 		return nil, err
 	}

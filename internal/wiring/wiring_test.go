@@ -3,6 +3,7 @@ package wiring_test
 import (
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -80,8 +81,32 @@ func TestTemplateAsShipped(t *testing.T) {
 	if f.Env["STEPLINE_SOLO_LEASE"] != "65s" || f.Timeout != time.Minute {
 		t.Errorf("worker: %+v", f)
 	}
+	if f.Memory != 1024 || w.Lanes[queue.Normal].Memory != 1024 || w.Lanes[queue.Dead].Memory != 512 {
+		t.Errorf("memory: worker %d, lanes %+v", f.Memory, w.Lanes)
+	}
 	if _, ok := f.Env["STEPLINE_TABLE"]; ok {
 		t.Error("STEPLINE_TABLE is filled in by AWS and must not have a value here")
+	}
+}
+
+// TestMemoryGoesWithTheBatch: every batch size that may be chosen has its
+// memory, more for more executions at once.
+func TestMemoryGoesWithTheBatch(t *testing.T) {
+	t.Parallel()
+	before := 0
+	for n := 1; n <= queue.MaxBatch; n++ {
+		w, err := wiring.ReadWith("../../template.yaml", map[string]string{"BatchSize": strconv.Itoa(n)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := w.Lanes[queue.High]
+		if l.Batch != n || l.Memory < before || l.Memory < 256 || w.Lanes[queue.Solo].Memory != 1024 {
+			t.Errorf("batch %d: %+v, solo %+v", n, l, w.Lanes[queue.Solo])
+		}
+		before = l.Memory
+	}
+	if _, err := wiring.ReadWith("../../template.yaml", map[string]string{"Batches": "1"}); err == nil || !strings.Contains(err.Error(), "has no parameter Batches") {
+		t.Errorf("a parameter that does not exist: %v", err)
 	}
 }
 
@@ -146,7 +171,11 @@ func TestMistakesNameResourceAndRemedy(t *testing.T) {
 		"unknown condition":   {edit("!If [HasPublicUrl", "!If [HasUrl"), "names condition HasUrl, which is not declared"},
 		"unknown reference":   {edit("!Ref Architecture", "!Ref Architectur"), "Globals: names Architectur, which is not declared"},
 		"unknown parameter":   {edit("Timeout: !Ref WorkerTimeout", "Timeout: !Ref WorkTimeout"), "WorkerFunction: names WorkTimeout, which is not declared"},
-		"unreadable function": {edit("Timeout: !Ref WorkerTimeout", "Timeout: !FindInMap [a, b, c]"), "WorkerFunction: FindInMap is not understood"},
+		"unreadable function": {edit("Timeout: !Ref WorkerTimeout", "Timeout: !Select [0, [60]]"), "WorkerFunction: Select is not understood"},
+		"nothing found":       {edit("!FindInMap [WorkerMemory, !Ref BatchSize, MB]", "!FindInMap [WorkerMemory, !Ref Stage, MB]"), "WorkerFunction: finds nothing under Mappings at WorkerMemory, dev, MB"},
+		"unknown batch":       {edit("!FindInMap [WorkerMemory, !Ref BatchSize, MB]", "!FindInMap [WorkerMemory, !Ref Size, MB]"), "WorkerFunction: names Size, which is not declared"},
+		"half a look-up":      {edit("!FindInMap [WorkerMemory, !Ref BatchSize, MB]", "!FindInMap [WorkerMemory, MB]"), "FindInMap takes the name of a mapping and two keys"},
+		"too little memory":   {edit("\"10\": {MB: 1024}", "\"10\": {MB: 64}"), `MemorySize is "64"; it must be a whole number from 128 to 10240`},
 		"no default":          {edit("    Default: 60\n", ""), "Parameters: WorkerTimeout has no Default"},
 		"key twice":           {edit("MemorySize: 512", "MemorySize: 512\n    MemorySize: 256"), "MemorySize is given twice, first in line"},
 		"no yaml":             {"Resources: [\n", "not readable as YAML"},

@@ -43,6 +43,7 @@ func run(ctx context.Context, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
+	aws.LimitMemory(os.Getenv)
 	c, err := aws.FromEnv(os.Getenv)
 	if err != nil {
 		return err

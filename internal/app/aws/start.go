@@ -19,6 +19,7 @@ const patience = 2 * time.Second
 // table. The logger writes to out and names the invocation in each line. What
 // keeps the function from working is one line of it, and the error.
 func Start(ctx context.Context, getenv func(string) string, out io.Writer, now func() time.Time) (*Cloud, *slog.Logger, error) {
+	LimitMemory(getenv)
 	c, err := FromEnv(getenv)
 	log := invocation.Logger(telemetry.NewLogger(out, c.LogLevel))
 	if err != nil {
