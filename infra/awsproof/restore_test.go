@@ -33,9 +33,7 @@ func TestRestoredTable(t *testing.T) {
 	waiting := old.start(20, "patient")
 	first := old.worker(bin, "-invocations", "2", "-ahead", past.String())
 	running := old.start(100, "five")
-	for len(called.snapshot()) < 100 { // in the middle
-		time.Sleep(10 * time.Millisecond)
-	}
+	called.until(t, 100) // in the middle
 	first.kill()
 	queued := old.start(20, "five")
 

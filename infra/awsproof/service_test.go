@@ -19,14 +19,15 @@ type service struct {
 	*httptest.Server
 	pace time.Duration
 
-	mu    sync.Mutex
-	calls map[string]int
+	mu     sync.Mutex
+	calls  map[string]int
+	called chan struct{} // closed at the next call
 	// poison hears of each call to /poison before it is answered.
 	poison func(r *http.Request)
 }
 
 func newService(t *testing.T, pace time.Duration) *service {
-	s := &service{calls: map[string]int{}, pace: pace}
+	s := &service{calls: map[string]int{}, called: make(chan struct{}), pace: pace}
 	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(s.Close)
 	return s
@@ -36,6 +37,8 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	s.mu.Lock()
 	s.calls[r.Header.Get("Idempotency-Key")]++
+	close(s.called)
+	s.called = make(chan struct{})
 	n, poison := s.calls[r.Header.Get("Idempotency-Key")], s.poison
 	s.mu.Unlock()
 	if strings.HasPrefix(r.URL.Path, "/poison") && poison != nil {
@@ -56,6 +59,25 @@ func (s *service) snapshot() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.calls)
+}
+
+// until waits for the calls of so many different steps.
+func (s *service) until(t *testing.T, steps int) {
+	t.Helper()
+	late := time.After(2 * time.Minute)
+	for {
+		s.mu.Lock()
+		have, called := len(s.calls), s.called
+		s.mu.Unlock()
+		if have >= steps {
+			return
+		}
+		select {
+		case <-called:
+		case <-late:
+			t.Fatalf("only %d of %d steps are called after two minutes", have, steps)
+		}
+	}
 }
 
 // five is a workflow of five calls in sequence.

@@ -29,9 +29,7 @@ func TestPreviousCommitBesideCurrent(t *testing.T) {
 	ids := w.start(50, "mixed")
 	for _, binary := range []string{previous, current, previous} { // each dies in the middle
 		one, before := w.worker(binary, "-invocations", "2"), len(called.snapshot())
-		for len(called.snapshot()) < before+20 {
-			time.Sleep(10 * time.Millisecond)
-		}
+		called.until(t, before+20)
 		one.kill()
 	}
 	w.worker(previous, "-invocations", "2", "-sweep", "6s")

@@ -35,9 +35,7 @@ func killRound(t *testing.T, round int) {
 		t.Fatalf("round %d: %d of %d starts were acknowledged", round, len(ids), executions)
 	}
 	// Each round dies at another point of the work.
-	for want := executions * (round%5 + 1) / 4; len(called.snapshot()) < want; {
-		time.Sleep(time.Millisecond)
-	}
+	called.until(t, executions*(round%5+1)/4)
 	first.kill()
 
 	checkpointed, open := checkpoints(t, data, ids)

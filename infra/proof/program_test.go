@@ -184,17 +184,20 @@ type started struct {
 // service is the called side. It counts calls by their idempotency key.
 type service struct {
 	*httptest.Server
-	mu    sync.Mutex
-	calls map[string]int
-	pace  time.Duration
+	mu     sync.Mutex
+	calls  map[string]int
+	called chan struct{} // closed at the next call
+	pace   time.Duration
 }
 
 func newService(t *testing.T, pace time.Duration) *service {
-	s := &service{calls: map[string]int{}, pace: pace}
+	s := &service{calls: map[string]int{}, called: make(chan struct{}), pace: pace}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		s.mu.Lock()
 		s.calls[r.Header.Get("Idempotency-Key")]++
+		close(s.called)
+		s.called = make(chan struct{})
 		s.mu.Unlock()
 		time.Sleep(s.pace) // a service takes its time; nothing waits for it but the steps
 		w.Header().Set("Content-Type", "application/json")
@@ -212,6 +215,25 @@ func (s *service) snapshot() map[string]int {
 		out[k] = n
 	}
 	return out
+}
+
+// until waits for the calls of so many different steps.
+func (s *service) until(t *testing.T, steps int) {
+	t.Helper()
+	late := time.After(2 * time.Minute)
+	for {
+		s.mu.Lock()
+		have, called := len(s.calls), s.called
+		s.mu.Unlock()
+		if have >= steps {
+			return
+		}
+		select {
+		case <-called:
+		case <-late:
+			t.Fatalf("only %d of %d steps are called after two minutes", have, steps)
+		}
+	}
 }
 
 // fiveSteps is a workflow of five calls in sequence.
