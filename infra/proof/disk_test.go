@@ -1,9 +1,12 @@
 package proof
 
 import (
+	"bufio"
+	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -11,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -38,13 +42,16 @@ func TestFullDisk(t *testing.T) {
 	again.stop()
 }
 
-// Killed on a full disk: the program says why it does not start, and with space
-// again goes on with everything.
+// Killed on a full disk: the program goes on in the room that its files have, or
+// says why it does not start, as it does where there are no files yet; and with
+// space again it goes on with everything.
 func TestKilledOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	d := fullDisk(t)
 	d.kill()
-	d.refuses(t, "no space left")
+	d.fillUp(t)
+	setting{data: filepath.Join(filepath.Dir(d.data), "fresh"), template: d.template}.refuses(t, "disk is full")
+	d.servesOrSays(t, "no space left")
 	d.makeSpace()
 	again := start(t, d.setting)
 	d.allIsThere(again)
@@ -77,6 +84,48 @@ func fullDisk(t *testing.T) *full {
 		t.Fatalf("%d of 200 and %d large starts were acknowledged", len(d.working), len(d.held))
 	}
 	return d
+}
+
+// fillUp takes what the killed program has left free.
+func (d *full) fillUp(t *testing.T) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(filepath.Dir(d.data), "rest"))
+	must(t, err)
+	defer f.Close()
+	for page := make([]byte, 4096); err == nil; {
+		_, err = f.Write(page)
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+}
+
+// servesOrSays starts the program. How much of its log a killed one had moved to
+// its table decides whether there is room for another.
+func (d *full) servesOrSays(t *testing.T, want string) {
+	t.Helper()
+	cmd := d.command(t)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	kill := func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	late := time.AfterFunc(time.Minute, kill)
+	defer late.Stop()
+	serves := false
+	for s := bufio.NewScanner(out); !serves && s.Scan(); {
+		serves = apiAt.MatchString(s.Text())
+	}
+	if serves {
+		kill()
+		_ = cmd.Wait()
+		return
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(errs.String(), want) {
+		t.Errorf("it ended with %v and says %q; it is to serve, or to end with status 1 and %q", err, errs.String(), want)
+	}
 }
 
 func (d *full) makeSpace() {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/sqlitefile"
 )
@@ -106,7 +107,10 @@ func (s setting) refuses(t *testing.T, want string) {
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	var exit *exec.ExitError
-	if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+	must(t, cmd.Start())
+	late := time.AfterFunc(time.Minute, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }) // it runs
+	defer late.Stop()
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Errorf("it ended with %v, status 1 wanted", err)
 	}
 	line := errs.String()
