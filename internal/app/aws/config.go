@@ -28,7 +28,8 @@ type Config struct {
 	// two during a rotation, separated by a comma; the first signs, all verify.
 	Keys [][]byte
 	// PublicURL is the base of callback addresses (STEPLINE_PUBLIC_URL),
-	// without a trailing slash. Only functions that run steps need it.
+	// without a trailing slash. Functions that run steps or show executions need
+	// it.
 	PublicURL string
 	// SecretPrefix starts the names of the parameters that hold the secrets
 	// (STEPLINE_SECRET_PREFIX). Without one they are in the environment, read by

@@ -48,8 +48,6 @@ func (t *tries) explain(err error) error {
 		return table.ErrTooLarge
 	case known:
 		return plain(err)
-	case t.sent.Load() == 0 && errors.Is(err, context.Canceled):
-		return because(table.ErrBusy, err)
 	}
 	return because(table.ErrBusy, err) // no try has reached the store
 }

@@ -33,7 +33,6 @@ func retryer() aws.Retryer {
 
 // tries is what became of one call's tries.
 type tries struct {
-	sent    atomic.Int32
 	unclear atomic.Bool // one of them may have been applied
 }
 
@@ -67,11 +66,8 @@ func try(ctx context.Context, in middleware.FinalizeInput, next middleware.Final
 	tctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	out, meta, err = next.HandleFinalize(tctx, in)
-	if t != nil {
-		t.sent.Add(1)
-		if err != nil && !harmless(err) {
-			t.unclear.Store(true)
-		}
+	if t != nil && err != nil && !harmless(err) {
+		t.unclear.Store(true)
 	}
 	if err != nil && tctx.Err() != nil && ctx.Err() == nil {
 		err = errSilent
