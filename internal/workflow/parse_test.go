@@ -184,3 +184,36 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A small YAML document does not become a large one by its aliases: not of many
+// nodes, not of long texts, nor of long keys.
+func TestAliasesDoNotMakeALargeDocument(t *testing.T) {
+	t.Parallel()
+	times := func(n int, s string) string { return strings.Repeat(s, n) }
+	for name, input := range map[string]string{
+		"nodes": "[&a [" + times(500, "1, ") + "1], " + times(500, "*a, ") + "*a]",
+		"texts": "[&a " + times(100<<10, "x") + ", " + times(5000, "*a, ") + "*a]",
+		"keys":  "[&a {" + times(1000, "x") + ": 1}, " + times(5000, "*a, ") + "*a]",
+		"depth": times(101, "[") + times(101, "]"),
+	} {
+		for kind, doc := range map[string]string{
+			"source":   "name: a\nverify: {secrets: [a]}\nstart: {workflow: w, input: " + input + "}",
+			"workflow": "name: a\nsteps: [{id: a, type: transform, output: " + input + "}]",
+		} {
+			var err error
+			if kind == "source" {
+				_, err = ParseSource([]byte(doc))
+			} else {
+				_, err = Parse([]byte(doc))
+			}
+			var faults Faults
+			if !errors.As(err, &faults) || len(faults) != 1 || !strings.Contains(faults[0].Detail, "too large or nests too deep") {
+				t.Errorf("%s of a %s: %.200v, want one fault", name, kind, err)
+			}
+		}
+	}
+	shared := "name: a\nvars: {v: &v {x: '1'}}\nsteps: [{id: a, type: transform, output: [*v, *v]}]"
+	if _, err := Parse([]byte(shared)); err != nil {
+		t.Errorf("ordinary aliases: %v", err)
+	}
+}

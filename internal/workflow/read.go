@@ -15,7 +15,8 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/expr"
 )
 
-// maxNodes bounds a YAML document with its aliases expanded.
+// maxNodes bounds a YAML document with its aliases expanded, as MaxDocument does
+// the texts in it.
 const maxNodes = 100_000
 
 // read makes a value of a document in JSON (it begins with a brace) or YAML.
@@ -125,6 +126,8 @@ func readYAML(data []byte) (any, error) {
 
 type yamlReader struct {
 	nodes  int
+	size   int  // of the keys and scalars
+	over   bool // told already
 	faults Faults
 }
 
@@ -136,11 +139,15 @@ func (y *yamlReader) fault(pointer string, n *yaml.Node, detail string) any {
 // value converts a node; aliases count each time they are used, so that a small
 // document cannot grow without bound.
 func (y *yamlReader) value(pointer string, n *yaml.Node, depth int) any {
-	if y.nodes++; y.nodes > maxNodes || depth > 100 {
-		if y.nodes <= maxNodes+1 {
-			return y.fault(pointer, n, "the document is too large or nests too deep once its aliases are expanded")
-		}
+	y.nodes++
+	if n.Kind == yaml.ScalarNode {
+		y.size += len(n.Value)
+	}
+	if y.over {
 		return nil
+	}
+	if y.over = y.nodes > maxNodes || y.size > MaxDocument || depth > 100; y.over {
+		return y.fault(pointer, n, "the document is too large or nests too deep once its aliases are expanded")
 	}
 	switch n.Kind {
 	case yaml.DocumentNode:
@@ -171,6 +178,7 @@ func (y *yamlReader) mapping(pointer string, n *yaml.Node, depth int) any {
 			y.fault(pointer+"/"+escape(k.Value), k, fmt.Sprintf("the key %q is there twice", k.Value))
 			continue
 		}
+		y.size += len(k.Value)
 		obj[k.Value] = y.value(pointer+"/"+escape(k.Value), n.Content[i+1], depth+1)
 	}
 	return obj
