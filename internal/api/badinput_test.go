@@ -49,6 +49,10 @@ func badInputs() []bad {
 		{"body too large", "POST", start, strings.Repeat(" ", 2<<20), nil, 413},
 		{"content type", "POST", start, `{"workflow":"a"}`, []string{"Content-Type", "application/xml"}, 415},
 		{"charset", "POST", start, `{"workflow":"a"}`, []string{"Content-Type", "application/json; charset=latin1"}, 415},
+		{"task without a token", "POST", start, `{"workflow":"a","stepFunctions":{"heartbeat":"1m","token":"t"}}`, nil, 422},
+		{"task empty", "POST", start, `{"workflow":"a","stepFunctions":{"taskToken":"","heartbeat":"often"}}`, nil, 422},
+		{"task no object", "POST", start, `{"workflow":"a","stepFunctions":"t"}`, nil, 422},
+		{"task token too long", "POST", start, `{"workflow":"a","stepFunctions":{"taskToken":"` + strings.Repeat("t", 2049) + `"}}`, nil, 422},
 		{"bad key", "POST", start, `{"workflow":"a"}`, []string{"Idempotency-Key", "a b"}, 400},
 		{"query on a start", "POST", start + "?wait=5", `{"workflow":"a"}`, nil, 400},
 

@@ -123,6 +123,13 @@ func (o *object) fault(pointer, detail string) {
 	o.faults = append(o.faults, workflow.Fault{Pointer: pointer, Detail: detail})
 }
 
+// within takes over the faults of the object in a field.
+func (o *object) within(name string, in *object) {
+	for _, f := range in.faults {
+		o.fault("/"+name+f.Pointer, f.Detail)
+	}
+}
+
 // err is every fault found, nil when there is none.
 func (o *object) err() error {
 	if len(o.faults) == 0 {

@@ -131,6 +131,10 @@ func TestStartAgreesWithItsSchema(t *testing.T) {
 		`{"workflow":"a","version":"1"}`, `{"workflow":"a","input":null}`, `{"workflow":"a","input":[{}]}`, `{"workflow":"a","priority":"low"}`,
 		`{"workflow":"a","priority":"solo"}`, `{"workflow":"a","tags":{}}`, `{"workflow":"a","tags":{"a":"b"}}`, `{"workflow":"a","tags":{"a":null}}`,
 		`{"workflow":"a","tags":[]}`, `{"workflow":"a","delay":"1s"}`, `{"workflow":"a","delay":1}`, `{"workflow":"a","timeout":"1s"}`, `{"workflow":"a","more":1}`,
+		`{"workflow":"a","stepFunctions":{"taskToken":"t"}}`, `{"workflow":"a","stepFunctions":{"taskToken":"t","heartbeat":"3m"}}`, `{"workflow":"a","stepFunctions":{}}`,
+		`{"workflow":"a","stepFunctions":{"taskToken":""}}`, `{"workflow":"a","stepFunctions":{"taskToken":7}}`, `{"workflow":"a","stepFunctions":{"taskToken":"t","heartbeat":9}}`,
+		`{"workflow":"a","stepFunctions":null}`, `{"workflow":"a","stepFunctions":"t"}`, `{"workflow":"a","stepFunctions":{"taskToken":"t","more":1}}`,
+		`{"workflow":"a","stepFunctions":{"taskToken":"` + strings.Repeat("ü", 2048) + `"}}`, `{"workflow":"a","stepFunctions":{"taskToken":"` + strings.Repeat("t", 2049) + `"}}`,
 	} {
 		v, err := jsonschema.UnmarshalJSON(strings.NewReader(body))
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"github.com/seed-926d1ba8/stepline/internal/history"
 	"github.com/seed-926d1ba8/stepline/internal/problem"
@@ -112,7 +113,7 @@ func statusOfStart(x *history.Execution) int {
 }
 
 func parseStart(body json.RawMessage) (runner.StartRequest, error) {
-	o := parseObject(body, "workflow", "version", "input", "priority", "tags", "delay", "timeout")
+	o := parseObject(body, "workflow", "version", "input", "priority", "tags", "delay", "timeout", "stepFunctions")
 	s := runner.StartRequest{
 		Workflow: o.required("workflow"),
 		Version:  o.positive("version"),
@@ -121,11 +122,34 @@ func parseStart(body json.RawMessage) (runner.StartRequest, error) {
 		Tags:     o.labels("tags"),
 		Delay:    o.span("delay", 0, maxDelay),
 		Timeout:  o.span("timeout", time.Millisecond, workflow.MaxTimeout),
+		Task:     parseTask(o, "stepFunctions"),
 	}
 	if err := inputFits(s.Input); err != nil {
 		return s, err
 	}
 	return s, o.err()
+}
+
+// maxTaskToken is the longest token that Step Functions makes, in characters.
+const maxTaskToken = 2048
+
+// parseTask is the task of Step Functions that waits for the execution, nil for
+// none. No fault quotes the token: it is a credential.
+func parseTask(o *object, name string) *runner.TaskRequest {
+	raw := o.raw(name)
+	if raw == nil {
+		return nil
+	}
+	in := parseObject(raw, "taskToken", "heartbeat")
+	t := &runner.TaskRequest{
+		Token:     in.required("taskToken"),
+		Heartbeat: in.span("heartbeat", runner.MinHeartbeat, workflow.MaxTimeout),
+	}
+	if n := utf8.RuneCountInString(t.Token); n > maxTaskToken {
+		in.fault("/taskToken", fmt.Sprintf("must have at most %d characters, not %d", maxTaskToken, n))
+	}
+	o.within(name, in)
+	return t
 }
 
 func inputFits(input json.RawMessage) error {

@@ -22,18 +22,22 @@ func TestStartPassesEverythingOn(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
 	body := ` {"workflow":"orders", "version": 3, "input": {"a":[1,{"b":"}\""}]}, "priority":"high",
-		"tags":{"team":"north"}, "delay":"90s", "timeout":"2h"} `
+		"tags":{"team":"north"}, "delay":"90s", "timeout":"2h",
+		"stepFunctions": {"taskToken": "AQ+/=", "heartbeat": "5m"}} `
 	out := b.want(202, "POST", "/v1/executions", body, "Idempotency-Key", "k-1")
 	want := runner.StartRequest{
 		Tenant: api.DefaultTenant, Workflow: "orders", Version: 3, Input: json.RawMessage(`{"a":[1,{"b":"}\""}]}`),
 		Priority: queue.High, Tags: map[string]string{"team": "north"}, Delay: 90 * time.Second, Timeout: 2 * time.Hour,
-		Key: "k-1", Body: sha256.Sum256([]byte(body)),
+		Key: "k-1", Body: sha256.Sum256([]byte(body)), Task: &runner.TaskRequest{Token: "AQ+/=", Heartbeat: 5 * time.Minute},
 	}
 	if got := b.engine.calls; len(got) != 1 || !reflect.DeepEqual(got[0], want) {
 		t.Fatalf("the engine was asked %+v\nwant %+v", got, want)
 	}
 	if got := out.header.Get("Location"); got != "/v1/executions/"+someID {
 		t.Errorf("Location = %q", got)
+	}
+	if strings.Contains(out.body, "AQ+/=") || strings.Contains(out.body, "stepFunctions") {
+		t.Errorf("the answer shows the task: %s", out.body)
 	}
 	if out.header.Get("Idempotency-Replayed") != "" || out.header.Get("Preference-Applied") != "" {
 		t.Errorf("headers %v: neither replayed nor waited", out.header)

@@ -20,12 +20,14 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/webhook"
 )
 
-// Ports are what the services stand on; all fields but Secrets and Dead are
+// Ports are what the services stand on; all fields but Tasks, Secrets and Dead are
 // required.
 type Ports struct {
 	Table table.Table
 	Queue queue.Queue
 	HTTP  step.Caller // makes the calls of steps
+	// Tasks answers tasks of Step Functions; nil: starts that bring one are refused.
+	Tasks runner.Tasks
 	// Secrets finds what the signatures of sources are made with; nil: there
 	// are none, and so no event is genuine.
 	Secrets webhook.Secrets
@@ -64,7 +66,7 @@ func New(p Ports, c Config) (*Services, error) {
 		return nil, err
 	}
 	s.Runner, err = runner.New(runner.Config{
-		Table: p.Table, Queue: p.Queue, Docs: s.Registry, HTTP: p.HTTP,
+		Table: p.Table, Queue: p.Queue, Docs: s.Registry, HTTP: p.HTTP, Tasks: p.Tasks,
 		Now: p.Now, Random: seeded(), Incarnation: p.Incarnation, Dead: p.Dead,
 		Keys: c.Keys, PublicURL: c.PublicURL, Times: c.Times, Log: c.Log,
 	})

@@ -44,6 +44,7 @@ const (
 	AtWriteUnits = "wu" // used so far, in tenths of a unit
 	AtReadUnits  = "ru"
 	AtOutputItem = "ox" // 1: the output is in OUTPUT
+	AtTask       = "tn" // 1: a task of Step Functions waits for the first run, see TASK
 )
 
 // AtDiffers counts, on the IDEM of an event, the deliveries whose body was
@@ -96,6 +97,7 @@ type Meta struct {
 	Error      *Error
 	WriteUnits int64 // used so far, in tenths
 	ReadUnits  int64
+	Task       bool // a task of Step Functions waits for the first run
 	Created    time.Time
 	Started    int64
 	Ended      int64
@@ -137,7 +139,7 @@ func decodeMeta(tenant, id, pk string, a table.Attrs) (*Meta, error) {
 		Input: a[AtInput].Bytes(), InputItem: a[AtInputItem].Str(),
 		WriteUnits: a[AtWriteUnits].Int(), ReadUnits: a[AtReadUnits].Int(),
 		Output: a[AtOutput].Bytes(), OutputItem: a[AtOutputItem].Int() != 0,
-		Started: a[AtStarted].Int(), Ended: a[AtEnded].Int(),
+		Task: a[AtTask].Int() != 0, Started: a[AtStarted].Int(), Ended: a[AtEnded].Int(),
 	}
 	if m.Run == 0 {
 		m.Run = 1

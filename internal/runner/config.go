@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -20,6 +21,15 @@ type Documents interface {
 	Live(ctx context.Context, tenant, name string) (version int, doc *workflow.Document, err error)
 	// Document is one version, hidden names included.
 	Document(ctx context.Context, tenant, name string, version int) (*workflow.Document, error)
+}
+
+// Tasks tells Step Functions how the tasks go that wait for executions;
+// *step.Tasks does. An error is step.ErrTaskOver where nobody waits any more; any
+// other may pass. Saying something twice must be harmless.
+type Tasks interface {
+	Succeed(ctx context.Context, token string, output json.RawMessage) error
+	Fail(ctx context.Context, token, name, cause string) error
+	Beat(ctx context.Context, token string) error
 }
 
 // Times are the protocol's durations (PROTOCOL 3, Lanes). The zero value of
@@ -65,6 +75,10 @@ type Config struct {
 	Queue queue.Queue
 	Docs  Documents
 	HTTP  step.Caller // makes the calls of http and callback steps
+
+	// Tasks answers tasks of Step Functions; nil: starts that bring a task are
+	// refused.
+	Tasks Tasks
 
 	Now    func() time.Time
 	Random rand.Source // ids, nonces and jitter; made safe for concurrent use here

@@ -83,6 +83,7 @@ func travel(w *world) (e arrival) {
 	}); err != nil {
 		w.t.Fatal(err)
 	}
+	w.answered("token", 0, "succeeded "+e.output)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.net.calls {
@@ -106,7 +107,7 @@ func (w *world) notYetDone(m made) {
 // insists starts the journey, again with the same key until it is answered.
 func (w *world) insists() string {
 	for n := 1; ; n++ {
-		s, err := w.process(fmt.Sprint("api", n)).start(runner.StartRequest{Workflow: "journey", Key: "k", Input: []byte(`{"n":1}`)})
+		s, err := w.process(fmt.Sprint("api", n)).start(runner.StartRequest{Workflow: "journey", Key: "k", Input: []byte(`{"n":1}`), Task: &runner.TaskRequest{Token: "token"}})
 		if err == nil {
 			return s.ID
 		}

@@ -152,6 +152,7 @@ func (r *Runner) endCrashed(ctx context.Context, m *record.Meta) error {
 	} else {
 		w.Remove = []string{table.DuePK, table.DueSK}
 	}
+	r.expectEnd(ctx, m)
 	_, err := r.write(ctx, w, owner)
 	if _, failed := table.Failed(err); failed {
 		return errNotMine // it moved; the message comes back and looks again

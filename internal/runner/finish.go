@@ -37,10 +37,12 @@ func (x *run) finish(f *engine.Finish, last *record.Step) (again bool, err error
 	if f.Status != record.Succeeded {
 		x.stopElsewhere()
 	}
+	task := x.r.expectEnd(x.ctx, x.meta)
 	x.bill(&w)
 	image, err := x.r.write(x.ctx, w, w.Set[record.AtOwner].Str())
 	if err == nil {
 		x.r.ends.tell(x.pk, func() *Ended { return x.ended(image) })
+		x.r.tellEnd(x.ctx, x.pk, task, image)
 		return false, nil
 	}
 	image, failed := table.Failed(err)

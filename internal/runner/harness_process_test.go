@@ -34,7 +34,7 @@ func (w *world) process(name string, change ...func(*runner.Config)) *process {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(name))
 	cfg := runner.Config{
-		Table: portTable{p}, Queue: portQueue{p}, Docs: registry{w}, HTTP: caller{p},
+		Table: portTable{p}, Queue: portQueue{p}, Docs: registry{w}, HTTP: caller{p}, Tasks: teller{p},
 		Now: func() time.Time { return time.Now().Add(p.skew) }, Random: rand.NewPCG(h.Sum64(), 1),
 		Incarnation: name, Keys: [][]byte{[]byte("0123456789abcdef0123456789abcdef")}, PublicURL: "http://callbacks",
 	}

@@ -46,6 +46,7 @@ type world struct {
 	table       tableState
 	queue       queueState
 	net         netState
+	tasks       taskState
 	traps       []*trap
 	effects     int
 	procs       []*process

@@ -16,7 +16,7 @@ import (
 type op struct {
 	p     *process
 	n     int            // its number among all writes and sends of the world
-	kind  string         // see kindOf; "send"
+	kind  string         // see kindOf; "send"; "tell" of a task
 	write *table.Write   // of a write
 	sent  *queue.Message // of a send
 	hint  record.Message // what is sent
@@ -34,7 +34,7 @@ func kindOf(wr table.Write) string {
 		return "other"
 	}
 	if wr.Key.SK != "0" {
-		return map[byte]string{'1': "input", 's': "step", 'g': "body", 'o': "output", 'c': "chunk", 'r': "summary"}[wr.Key.SK[0]]
+		return map[byte]string{'1': "input", 's': "step", 'g': "body", 'o': "output", 'c': "chunk", 'r': "summary", 't': "task"}[wr.Key.SK[0]]
 	}
 	_, leases := wr.Set[record.AtMessage]
 	_, takes := wr.Set[record.AtTakeover]

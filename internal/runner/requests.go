@@ -27,7 +27,21 @@ type StartRequest struct {
 	// the same event. Keep is how long the key counts; 0: a day.
 	Source string
 	Keep   time.Duration
+	// Task waits in Step Functions for the execution's end; nil: none does.
+	Task *TaskRequest
 }
+
+// TaskRequest names a task of Step Functions that waits for an execution.
+type TaskRequest struct {
+	Token string // a credential: never shown or logged
+	// Heartbeat is how long Step Functions waits for a sign of life; 0: it waits
+	// for none. From MinHeartbeat on.
+	Heartbeat time.Duration
+}
+
+// MinHeartbeat is the least that can be kept: the sweeper, which gives the signs
+// of life, comes each minute, and one of its invocations may be lost.
+const MinHeartbeat = 3 * time.Minute
 
 // Started names the execution a start made or found.
 type Started struct {

@@ -33,6 +33,9 @@ const (
 // that its schema refuses, KeyReused for a key that came with another body,
 // Unavailable when nothing is known to have been written.
 func (r *Runner) Start(ctx context.Context, s StartRequest) (Started, error) {
+	if s.Task != nil && r.cfg.Tasks == nil {
+		return Started{}, errNoTasks
+	}
 	meter := &table.Meter{}
 	ctx = table.WithMeter(ctx, meter)
 	f, doc, err := r.freeze(ctx, s)
@@ -135,7 +138,7 @@ func (r *Runner) begin(ctx context.Context, s StartRequest, f frozen, doc *workf
 // errLook asks to look at the id's age again: the Put took too long.
 var errLook = errors.New("look at the age of the id again")
 
-// putMeta puts INPUT, where the input is large, and META. old is the META that
+// putMeta puts INPUT, where the input is large, TASK, where a task waits, and META. old is the META that
 // was there already.
 func (r *Runner) putMeta(ctx context.Context, s StartRequest, f frozen, pk string, at, deadline int64, meter *table.Meter) (old table.Attrs, applied bool, err error) {
 	looked := r.cfg.Now()
@@ -172,6 +175,12 @@ func (r *Runner) putMeta(ctx context.Context, s StartRequest, f frozen, pk strin
 	}
 	if len(s.Input) > 0 {
 		if err := r.storeInput(ctx, pk, xp, record.InputSK(1, ""), s.Input, inlineRoom(f.workflow, s.Tags), set); err != nil {
+			return nil, false, lookAgain(ctx, err)
+		}
+	}
+	if s.Task != nil {
+		set[record.AtTask] = table.Int(1)
+		if err := r.storeTask(ctx, s.Task, pk, f.id, max(looked.UnixMilli(), at), xp); err != nil {
 			return nil, false, lookAgain(ctx, err)
 		}
 	}

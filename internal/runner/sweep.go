@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -50,29 +51,36 @@ const dueSweepers = 8
 
 func (r *Runner) sweepDue(ctx context.Context) error {
 	waiting := r.backlogs(ctx)
-	errs := make([]error, record.DueShards)
+	var errs [record.DueShards]error
+	var tasks [record.DueShards][]string
 	var wg sync.WaitGroup
 	for n := range dueSweepers {
 		wg.Go(func() {
 			for shard := n; shard < record.DueShards; shard += dueSweepers {
-				errs[shard] = r.sweepDueShard(ctx, shard, waiting)
+				tasks[shard], errs[shard] = r.sweepDueShard(ctx, shard, waiting)
 			}
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs[:], r.sweepTasks(ctx, slices.Concat(tasks[:]...)))...)
 }
 
-func (r *Runner) sweepDueShard(ctx context.Context, shard int, waiting map[queue.Lane]int) error {
+// sweepDueShard looks at the entries of one shard and returns whose tasks of
+// Step Functions are due.
+func (r *Runner) sweepDueShard(ctx context.Context, shard int, waiting map[queue.Lane]int) (tasks []string, err error) {
 	var errs []error
 	q := table.Query{Index: table.Due, PK: record.DueShard(shard), To: strconv.FormatInt(r.now()+dueAhead.Milliseconds(), 10)}
-	err := r.query(ctx, q, func(it table.Item) error {
+	err = r.query(ctx, q, func(it table.Item) error {
+		if it.SK == record.TaskSK {
+			tasks = append(tasks, it.PK)
+			return nil
+		}
 		if err := r.sweepEntry(ctx, it.PK, waiting); err != nil {
 			errs = append(errs, err)
 		}
 		return ctx.Err()
 	})
-	return errors.Join(append(errs, err)...)
+	return tasks, errors.Join(append(errs, err)...)
 }
 
 // sweepEntry looks at one due entry. The index may lag, so META decides.

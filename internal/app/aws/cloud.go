@@ -52,11 +52,11 @@ func open(cfg sdk.Config, c Config, now func() time.Time, log *slog.Logger) (*Cl
 	if err != nil {
 		return nil, err
 	}
+	machines := step.NewStateMachines(cfg, now)
 	cloud.Services, err = app.New(app.Ports{
 		Table: cloud.Table, Queue: cloud.Queue, Secrets: secrets, Now: now,
-		HTTP: step.Router{
-			HTTP: step.NewHTTP(step.HTTPConfig{Now: now, Secrets: secrets}), StateMachines: step.NewStateMachines(cfg, now),
-		},
+		HTTP:        step.Router{HTTP: step.NewHTTP(step.HTTPConfig{Now: now, Secrets: secrets}), StateMachines: machines},
+		Tasks:       machines.Tasks(),
 		Incarnation: strings.ToLower(crand.Text()),
 	}, app.Config{Keys: c.Keys, PublicURL: c.PublicURL, Times: c.Times, Routes: c.Routes, Log: log})
 	return cloud, err

@@ -82,15 +82,17 @@ func (m *Machine) open(now func() time.Time, getenv func(string) string, c app.C
 	if err != nil {
 		return err
 	}
-	var machines *step.StateMachines // without a region, steps that need them fail
+	var machines *step.StateMachines // without a region, steps that need them fail, and tasks are refused
+	var tasks runner.Tasks
 	if region := getenv("AWS_REGION"); region != "" {
 		if machines, err = step.InRegion(context.Background(), region, now); err != nil {
 			return err
 		}
+		tasks = machines.Tasks()
 	}
 	m.caller = step.NewHTTP(step.HTTPConfig{Now: now, Secrets: secrets})
 	m.Services, err = app.New(app.Ports{
-		Table: m.Table, Queue: m.Queue, HTTP: step.Router{HTTP: m.caller, StateMachines: machines}, Secrets: secrets, Now: now,
+		Table: m.Table, Queue: m.Queue, HTTP: step.Router{HTTP: m.caller, StateMachines: machines}, Tasks: tasks, Secrets: secrets, Now: now,
 		Incarnation: m.File.Incarnation(), Dead: m.File.Dead,
 	}, c)
 	return err

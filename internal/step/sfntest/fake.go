@@ -38,6 +38,7 @@ type Fake struct {
 	started  []*Execution
 	faults   []fault
 	calls    map[string]int
+	tasks    map[string]*Task // by token
 }
 
 type fault struct {
@@ -49,7 +50,7 @@ type fault struct {
 
 // New makes a Fake on a clock.
 func New(now func() time.Time) *Fake {
-	return &Fake{now: now, machines: map[string]func(int) Ending{}, calls: map[string]int{}}
+	return &Fake{now: now, machines: map[string]func(int) Ending{}, calls: map[string]int{}, tasks: map[string]*Task{}}
 }
 
 // Machine makes a state machine, whose n-th execution ends as f says.
@@ -149,6 +150,8 @@ func (f *Fake) operate(operation string, in map[string]any) any {
 		return f.stop(in)
 	case "StartSyncExecution":
 		return f.run(in)
+	case "SendTaskSuccess", "SendTaskFailure", "SendTaskHeartbeat":
+		return f.tell(operation, in)
 	}
 	return refusal{"UnknownOperationException", "no such operation"}
 }
