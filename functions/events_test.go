@@ -69,7 +69,7 @@ func embeddedOn(t *testing.T, n *notes, around func(table.Table) table.Table) *a
 		t.Fatal(err)
 	}
 	s, err := app.New(app.Ports{
-		Table: notedTable{around(m.Table), n}, Queue: notedQueue{m.Queue, n}, HTTP: step.NewHTTP(step.HTTPConfig{Now: time.Now}),
+		Table: notedTable{around(m.Table), n}, Queue: notedQueue{m.Queue, n}, HTTP: step.NewHTTP(step.HTTPConfig{Now: time.Now}), Tasks: uncalled{t},
 		Secrets: sampleSecrets(t), Now: time.Now, Incarnation: m.File.Incarnation(), Dead: m.File.Dead,
 	}, app.Config{Keys: [][]byte{[]byte(callbackKey)}, PublicURL: publicURL, Routes: routes, Log: log})
 	if err != nil {
@@ -77,6 +77,16 @@ func embeddedOn(t *testing.T, n *notes, around func(table.Table) table.Table) *a
 	}
 	return s
 }
+
+// uncalled is a Step Functions that no sample calls: none of its executions that a
+// task waits for ends.
+type uncalled struct{ t *testing.T }
+
+func (u uncalled) called() error { u.t.Error("Step Functions was called"); return nil }
+
+func (u uncalled) Succeed(context.Context, string, json.RawMessage) error { return u.called() }
+func (u uncalled) Fail(context.Context, string, string, string) error     { return u.called() }
+func (u uncalled) Beat(context.Context, string) error                     { return u.called() }
 
 // sampleSecret signs the samples' webhooks: the secret shop, which a function
 // without a prefix for the Parameter Store finds in STEPLINE_SECRET_SHOP.

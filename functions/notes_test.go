@@ -65,9 +65,11 @@ func (n *notes) compare(t *testing.T) {
 }
 
 // later are the calls that need minutes, which samples do not take: a replay
-// that finds a start whose message was lost, and a sweep that finds anything.
+// that finds a start whose message was lost, a sweep that finds anything, and the
+// end of what has crashed.
 var later = []string{
 	"execute dynamodb:UpdateItem " + tableARN,
+	"deadletter dynamodb:Query " + tableARN,
 	"sweeper dynamodb:PutItem " + tableARN,
 	"sweeper dynamodb:UpdateItem " + tableARN,
 	"sweeper dynamodb:Query " + tableARN + "/index/hist",

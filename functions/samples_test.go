@@ -43,6 +43,7 @@ var order = []string{
 	"webhook/callback", "webhook/callback-again",
 	"worker/signal", "worker/solo-ended", "status/get-ended", "cancel/cancel-ended",
 	"admin/retry", "cancel/cancel", "cancel/cancel-unknown", "admin/delete-workflow-in-use",
+	"execute/start-for-task", "execute/start-for-task-faulty",
 	"admin/put-source", "admin/list-sources", "admin/get-source",
 	"webhook/event", "webhook/event-again", "webhook/event-other-body", "webhook/event-cannot-start",
 	"webhook/event-forged", "webhook/event-unknown-source", "admin/delete-source",
@@ -56,6 +57,8 @@ const (
 	tokenHere     = "AdGhpc2lzLm5vLnRva2Vu.c2FtcGxl"
 	// startedHere is the execution that the story's webhook starts.
 	startedHere = "ex_01K0000000000000000000000B"
+	// awaitedHere is the execution that a task of Step Functions waits for.
+	awaitedHere = "ex_01K0000000000000000000000C"
 )
 
 // sampleFiles are the samples in the folder, as function/case.
@@ -150,7 +153,7 @@ func TestSamplesAreRealEvents(t *testing.T) {
 }
 
 // story is what the samples of one run have in common.
-type story struct{ execution, token, started string }
+type story struct{ execution, token, started, awaited string }
 
 // send puts what this run knows into an event.
 func (s *story) send(payload []byte) []byte {
@@ -182,6 +185,10 @@ func (s *story) learn(name string, answer []byte) error {
 		if s.started = executionID.FindString(string(answer)); s.started == "" {
 			return fmt.Errorf("the event started no execution: %s", answer)
 		}
+	case "execute/start-for-task":
+		if s.awaited = executionID.FindString(string(answer)); s.awaited == "" {
+			return fmt.Errorf("the start for a task answered no execution: %s", answer)
+		}
 	case "status/get":
 		m := callback.FindSubmatch(answer)
 		if m == nil {
@@ -205,6 +212,9 @@ func (s *story) normal(answer []byte) ([]byte, error) {
 	}
 	if s.started != "" {
 		text = strings.ReplaceAll(text, s.started, startedHere)
+	}
+	if s.awaited != "" {
+		text = strings.ReplaceAll(text, s.awaited, awaitedHere)
 	}
 	if s.token != "" {
 		text = strings.ReplaceAll(text, s.token, tokenHere)

@@ -32,6 +32,7 @@ func withStepFunctions(t *testing.T) (*bundle, *sfntest.Fake) {
 	b.sfn = step.NewStateMachines(aws.Config{
 		Region: "eu-central-1", HTTPClient: fake, Credentials: aws.AnonymousCredentials{}, Retryer: func() aws.Retryer { return aws.NopRetryer{} },
 	}, b.now)
+	b.tasks.Tasks = b.sfn.Tasks()
 	return b, fake
 }
 

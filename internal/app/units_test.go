@@ -1,10 +1,12 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -117,11 +119,14 @@ type bundle struct {
 	broken atomic.Int32
 	taken  atomic.Int64        // messages
 	sfn    *step.StateMachines // nil: none
+	tasks  tasks
+	kills  atomic.Int32 // calls of it and stops in which the worker dies
 	table  mortal
 	lane   queue.Lane // of the message in hand
 	sent   held
 	passed atomic.Int64
 	bill   bill
+	log    bytes.Buffer // behind the handler's lock
 }
 
 func newBundle(t *testing.T) *bundle {
@@ -137,8 +142,8 @@ func newBundle(t *testing.T) *bundle {
 	}
 	b := &bundle{t: t, bill: bill{writes: map[string]float64{}}}
 	b.table.Table = inner
-	b.Services, err = app.New(app.Ports{Table: &billed{&b.table, &b.bill}, Queue: &b.sent, HTTP: b, Now: b.now, Incarnation: "p1"},
-		app.Config{Keys: [][]byte{make([]byte, 32)}, PublicURL: "http://localhost"})
+	b.Services, err = app.New(app.Ports{Table: &billed{&b.table, &b.bill}, Queue: &b.sent, HTTP: b, Tasks: &b.tasks, Now: b.now, Incarnation: "p1"},
+		app.Config{Keys: [][]byte{make([]byte, 32)}, PublicURL: "http://localhost", Log: slog.New(slog.NewJSONHandler(&b.log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +156,9 @@ func (b *bundle) now() time.Time { return time.Now().Add(time.Duration(b.passed.
 // to fail. No network stands between: how long the machine takes must not count.
 func (b *bundle) Call(ctx context.Context, c step.Call) step.Result {
 	if c.Type == "stepfunctions" {
-		return step.Router{StateMachines: b.sfn}.Call(ctx, c)
+		res := step.Router{StateMachines: b.sfn}.Call(ctx, c)
+		b.mayDie()
+		return res
 	}
 	if b.broken.Add(-1) >= 0 {
 		return step.Result{
@@ -171,8 +178,26 @@ func (b *bundle) Call(ctx context.Context, c step.Call) step.Result {
 
 // Stop passes what is to be stopped on.
 func (b *bundle) Stop(ctx context.Context, c step.Call) error {
-	return step.Router{StateMachines: b.sfn}.Stop(ctx, c)
+	err := step.Router{StateMachines: b.sfn}.Stop(ctx, c)
+	b.mayDie()
+	return err
 }
+
+// mayDie is where a worker dies: nothing that it writes arrives from then on.
+func (b *bundle) mayDie() {
+	if b.kills.Add(-1) >= 0 {
+		b.table.dead.Store(true)
+	}
+}
+
+// revive starts another worker, when the lease of the one before has expired.
+func (b *bundle) revive() {
+	b.table.dead.Store(false)
+	b.passed.Add(int64(5 * time.Minute))
+}
+
+// tasks answers the tasks of a fake Step Functions, once there is one.
+type tasks struct{ runner.Tasks }
 
 func (b *bundle) register(name, src string) {
 	b.t.Helper()
@@ -262,6 +287,13 @@ func (h *held) Send(_ context.Context, ms []queue.Message) []error {
 
 func (*held) Extend(context.Context, queue.Delivery, time.Duration) error { return nil }
 
+// Depth implements queue.Queue: a sweep asks what waits.
+func (h *held) Depth(context.Context, queue.Lane) (visible, inFlight, delayed int, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.ms), 0, 0, nil
+}
+
 func (h *held) take() (m queue.Message, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -333,6 +365,8 @@ func kindOf(w table.Write) string {
 		return "key"
 	case strings.HasPrefix(w.Key.SK, "s#"):
 		return "step"
+	case w.Key.SK == record.TaskSK:
+		return "task"
 	case w.Key.SK != "0" || !strings.Contains(w.Key.PK, "#"+record.IDPrefix):
 		return "other item " + w.Key.SK
 	case w.Kind == table.Put:

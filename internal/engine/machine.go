@@ -81,6 +81,17 @@ func (m *Machine) Status(s *workflow.Step) record.StepStatus { return m.nodes[s.
 // Ready reports whether a call of the step was due at the last Decide.
 func (m *Machine) Ready(s *workflow.Step) bool { return m.nodes[s.Index].ready }
 
+// Request is what a call of the step carries, or a call before carried; there is
+// none where the step was not reached by the last Decide or is skipped.
+func (m *Machine) Request(s *workflow.Step) (request any, reached bool) {
+	ready, ended := m.needs(s)
+	if n := &m.nodes[s.Index]; !ready || n.rec == nil && (ended || n.status == record.StepSkipped) {
+		return nil, false
+	}
+	request, err := m.request(s)
+	return request, err == nil
+}
+
 // Output is a settled step's output as JSON; nil is null.
 func (m *Machine) Output(s *workflow.Step) json.RawMessage {
 	n := &m.nodes[s.Index]

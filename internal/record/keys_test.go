@@ -66,6 +66,7 @@ func TestKeysOfAnExecutionShareItsPartition(t *testing.T) {
 		"another edit": record.InputSK(2, "ac"), "STEP": record.StepKey(pk, 1, "a").SK, "STEP of run 2": record.StepKey(pk, 2, "a").SK,
 		"STEP of run 11": record.StepKey(pk, 11, "a").SK, "SIGNAL": record.SignalKey(pk, 1, "a").SK, "OUTPUT": record.OutputKey(pk, 1).SK,
 		"RUN": record.RunKey(pk, 1).SK, "CHUNK": record.ChunkKey(pk, "ab", 0).SK,
+		"TASK": record.TaskKey(pk).SK,
 	} {
 		if other, taken := seen[sk]; taken {
 			t.Errorf("%s and %s have the same sort key %q", what, other, sk)

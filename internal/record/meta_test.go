@@ -29,7 +29,7 @@ func TestMetaTellsEverythingStored(t *testing.T) {
 	for _, name := range []string{
 		record.AtVersion, record.AtRun, record.AtEpoch, record.AtLease, record.AtLeased, record.AtNotBefore, record.AtNextDue, record.AtSignals,
 		record.AtCancel, record.AtPause, record.AtTakeover, record.AtCrashes, record.AtOutcomes, record.AtReturns, record.AtResends, record.AtDeadline,
-		table.ExpiryAttr, table.DueSK, record.AtSpan, record.AtOutputItem, record.AtWriteUnits, record.AtReadUnits, record.AtStarted, record.AtEnded,
+		table.ExpiryAttr, table.DueSK, record.AtSpan, record.AtOutputItem, record.AtTask, record.AtWriteUnits, record.AtReadUnits, record.AtStarted, record.AtEnded,
 	} {
 		a[name] = number()
 	}

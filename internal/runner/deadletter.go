@@ -128,8 +128,11 @@ func (r *Runner) keepUnreadable(ctx context.Context, d queue.Delivery) error {
 const unreadableTenant = "default"
 
 // endCrashed ends an execution whose workers died again and again without any
-// progress. Nothing of it runs.
+// progress. Nothing of it runs; what it began elsewhere is stopped.
 func (r *Runner) endCrashed(ctx context.Context, m *record.Meta) error {
+	if err := r.stopAbandoned(ctx, m); err != nil {
+		return err
+	}
 	now, owner := r.now(), r.nonce(false)
 	st, e := record.Failed, &record.Error{Category: string(retry.Crashed), Code: "crashed", Message: "its workers died repeatedly before any step was recorded"}
 	switch {

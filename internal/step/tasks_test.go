@@ -22,7 +22,9 @@ func TestTaskIsTold(t *testing.T) {
 		want sfntest.Told
 	}{
 		"an output": {
-			func(c *clocked) error { return c.Tasks().Succeed(c.t.Context(), token, json.RawMessage(`{"paid":1.50}`)) },
+			func(c *clocked) error {
+				return c.Tasks().Succeed(c.t.Context(), token, json.RawMessage(`{"paid":1.50}`))
+			},
 			sfntest.Told{Operation: "SendTaskSuccess", Output: `{"paid":1.50}`},
 		},
 		"none": {
@@ -48,7 +50,9 @@ func TestTaskIsTold(t *testing.T) {
 			},
 		},
 		"a failure": {
-			func(c *clocked) error { return c.Tasks().Fail(c.t.Context(), token, "Stepline.upstream", "503 of shop") },
+			func(c *clocked) error {
+				return c.Tasks().Fail(c.t.Context(), token, "Stepline.upstream", "503 of shop")
+			},
 			sfntest.Told{Operation: "SendTaskFailure", Error: "Stepline.upstream", Cause: "503 of shop"},
 		},
 	} {
