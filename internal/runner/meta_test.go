@@ -75,6 +75,7 @@ output: {z: "{{ steps.z.output }}"}
 			q := runner.StartRequest{
 				Workflow: name, Input: json.RawMessage(quoted(200 + rnd.IntN(300))), Key: "k", Priority: queue.High,
 				Tags: map[string]string{"t": strings.Repeat("g", rnd.IntN(240))}, Delay: time.Duration(rnd.IntN(2)) * time.Hour,
+				Task: &runner.TaskRequest{Token: "t"},
 			}
 			started, err := api.start(q)
 			if err != nil {
@@ -110,7 +111,7 @@ func TestMetaStaysWithinItsBoundWithAllAtTheirLongest(t *testing.T) {
 				api, dying, worker := w.process("api"), w.process("dying"), w.process(strings.Repeat("p", 26))
 				started, err := api.start(runner.StartRequest{
 					Workflow: name, Input: json.RawMessage(fmt.Sprintf(`{"x":%q}`, bulky(3)[20:20+size])), Priority: queue.High,
-					Tags: map[string]string{"k": strings.Repeat("v", 248)},
+					Tags: map[string]string{"k": strings.Repeat("v", 248)}, Task: &runner.TaskRequest{Token: "t"},
 				})
 				w.accepted("start", err)
 				w.when(dying, at("finish"), diesBefore)
