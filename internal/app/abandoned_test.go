@@ -54,6 +54,21 @@ func (b *bundle) onSolo(m queue.Message) queue.Message {
 	return solo
 }
 
+// lives is how many workers may die on solo over an execution that gets nowhere.
+const lives = 4
+
+// diesOften delivers a message to workers that die over it, until the next one
+// will end its execution.
+func (b *bundle) diesOften(m queue.Message) queue.Message {
+	b.t.Helper()
+	b.dies(m)
+	m = b.onSolo(m)
+	for range lives {
+		b.dies(m)
+	}
+	return m
+}
+
 func stopped(t *testing.T, fake *sfntest.Fake) {
 	t.Helper()
 	if all := fake.Executions(); len(all) != 1 || !all[0].Aborted {
@@ -96,17 +111,10 @@ func TestAbandonedStandardIsStopped(t *testing.T) {
 	t.Parallel()
 	for name, abandon := range map[string]func(b *bundle, id string, m queue.Message){
 		"crashed": func(b *bundle, _ string, m queue.Message) {
-			b.dies(m)
-			m = b.onSolo(m)
-			b.dies(m)
-			b.dies(m)
-			b.deliver(m)
+			b.deliver(b.diesOften(m))
 		},
 		"as a dead letter": func(b *bundle, _ string, m queue.Message) {
-			b.dies(m)
-			m = b.onSolo(m)
-			b.dies(m)
-			b.dies(m)
+			m = b.diesOften(m)
 			b.Runner.DeadLetter(b.t.Context(), []queue.Delivery{{ID: "d", Body: m.Body, Lane: queue.Dead}})
 		},
 		"going round in circles": func(b *bundle, id string, m queue.Message) {
@@ -138,10 +146,7 @@ func TestAbandonedStandardThatCannotBeStopped(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b, fake := withStepFunctions(t)
 				id, m := b.startLong(fake, runner.StartRequest{})
-				b.dies(m)
-				m = b.onSolo(m)
-				b.dies(m)
-				b.dies(m)
+				m = b.diesOften(m)
 				if c.deaths == 0 {
 					fake.Refuse("StopExecution", 400, "AccessDeniedException")
 				}
