@@ -64,7 +64,7 @@ func (r *Runner) deliver(ctx context.Context, d queue.Delivery) error {
 		return err
 	}
 	if d.Lane == queue.Solo {
-		if err := r.cfg.Queue.Extend(ctx, d, r.times.SoloVisible); err != nil {
+		if err := r.shorten(ctx, d); err != nil {
 			return err
 		}
 	}
@@ -88,6 +88,18 @@ func (r *Runner) deliver(ctx context.Context, d queue.Delivery) error {
 		}
 	}
 	return errNotMine
+}
+
+// shorten has a message of solo return soon if this worker dies: the queue's own
+// visibility is as long as AWS wants it. It has patience with a queue that is
+// busy, since the message would be gone for that long if it were given up.
+func (r *Runner) shorten(ctx context.Context, d queue.Delivery) error {
+	for try := 0; ; try++ {
+		err := r.cfg.Queue.Extend(ctx, d, r.times.SoloVisible)
+		if err == nil || try+1 == writeTries || r.pause(ctx, firstBackoff<<try) != nil {
+			return err
+		}
+	}
 }
 
 // tryLease asks for the lease; without it, old is the META that stood in the

@@ -127,3 +127,32 @@ func TestAWaitEndsWithItsInvocation(t *testing.T) {
 		}
 	})
 }
+
+// reluctant is a queue that is too busy to extend a message the first times.
+type reluctant struct {
+	queue.Queue
+	busy *int
+}
+
+func (q reluctant) Extend(ctx context.Context, d queue.Delivery, visibility time.Duration) error {
+	if *q.busy--; *q.busy >= 0 {
+		return queue.ErrBusy
+	}
+	return q.Queue.Extend(ctx, d, visibility)
+}
+
+// A message of solo is not given up, for the sixteen minutes that its queue
+// hides it, because the queue is busy for a moment.
+func TestABusyQueueDelaysSoloByMoments(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document("name: long\nsteps:\n  - {id: a, type: http, request: {url: \"http://there/a\"}, attemptTimeout: 5m}\noutput: {a: \"{{ steps.a.output }}\"}\n")
+		id := w.process("api").begins("long")
+		w.process("shared").take(w.message(id)).wait() // hands it over
+		busy := 4
+		w.process("solo", func(c *runner.Config) { c.Queue = reluctant{c.Queue, &busy} }).take(w.message(id)).wait()
+		w.succeeds(id, time.Second, `{"a":{"from":"a"}}`)
+		if busy >= 0 {
+			t.Error("the queue was not busy")
+		}
+	})
+}

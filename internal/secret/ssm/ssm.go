@@ -32,8 +32,9 @@ func New(cfg aws.Config, prefix string) (*Store, error) {
 	return &Store{client: ssm.NewFromConfig(cfg), prefix: prefix}, nil
 }
 
-// Lookup is the value of a secret. A parameter of another type than
-// SecureString is refused: whoever may list parameters could read it.
+// Lookup is the value of a secret. A parameter of another type than SecureString
+// is none: whoever may list parameters could read it. It does not become one by
+// asking again, and Place says what is wanted.
 func (s *Store) Lookup(ctx context.Context, name string) (string, bool, error) {
 	out, err := s.client.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(s.parameter(name)), WithDecryption: aws.Bool(true)})
 	var missing *types.ParameterNotFound
@@ -43,7 +44,7 @@ func (s *Store) Lookup(ctx context.Context, name string) (string, bool, error) {
 	case err != nil:
 		return "", false, fmt.Errorf("read parameter %s: %w", s.parameter(name), err)
 	case out.Parameter == nil || out.Parameter.Type != types.ParameterTypeSecureString:
-		return "", false, fmt.Errorf("parameter %s is no SecureString", s.parameter(name))
+		return "", false, nil
 	}
 	return aws.ToString(out.Parameter.Value), true, nil
 }

@@ -59,7 +59,7 @@ func TestLookup(t *testing.T) {
 	}{
 		"there": {200, `{"Parameter": {"ARN": "arn:aws:ssm:eu-central-1:111122223333:parameter/stepline/dev/crm", "DataType": "text",
 			"LastModifiedDate": 1582657288.8, "Name": "/stepline/dev/crm", "Type": "SecureString", "Value": "s3cret", "Version": 3}}`, "s3cret", true, ""},
-		"plain":    {200, `{"Parameter": {"Name": "/stepline/dev/crm", "Type": "String", "Value": "s3cret", "Version": 1}}`, "", false, "no SecureString"},
+		"plain":    {200, `{"Parameter": {"Name": "/stepline/dev/crm", "Type": "String", "Value": "s3cret", "Version": 1}}`, "", false, ""},
 		"missing":  {400, `{"__type": "ParameterNotFound"}`, "", false, ""},
 		"denied":   {400, `{"__type": "AccessDeniedException", "message": "not authorized"}`, "", false, "/stepline/dev/crm"},
 		"throttle": {400, `{"__type": "ThrottlingException", "message": "Rate exceeded"}`, "", false, "/stepline/dev/crm"},
@@ -79,7 +79,7 @@ func TestPrefix(t *testing.T) {
 	if _, err := New(aws.Config{}, "stepline"); err == nil {
 		t.Error("a prefix without a slash is no parameter's name")
 	}
-	if got := store(t, 0, "").Place("crm"); !strings.Contains(got, "/stepline/dev/crm") {
+	if got := store(t, 0, "").Place("crm"); !strings.Contains(got, "SecureString parameter /stepline/dev/crm") {
 		t.Errorf("got %q", got)
 	}
 }
