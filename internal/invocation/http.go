@@ -39,7 +39,8 @@ func (a *httpAdapter) Invoke(ctx context.Context, payload []byte) ([]byte, error
 	if err == nil && len(out) > maxAnswer {
 		a.log.ErrorContext(ctx, "the answer is larger than Lambda carries", slog.Int("bytes", len(out)),
 			slog.String("method", r.Method), slog.String("path", api.LogPath(r)))
-		w = &response{header: http.Header{"X-Request-Id": w.header.Values("X-Request-Id")}}
+		// What was started exists, and Location says where it can be read in parts.
+		w = &response{header: http.Header{"X-Request-Id": w.header.Values("X-Request-Id"), "Location": w.header.Values("Location")}}
 		w.problem("answer_too_large", "The answer is too large", http.StatusInternalServerError, tooLargeDetail)
 		return json.Marshal(w.event(r.Method))
 	}

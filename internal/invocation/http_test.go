@@ -212,9 +212,13 @@ func TestLargeAnswers(t *testing.T) {
 	write := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
 		w.Header().Set("X-Request-Id", "r")
+		w.Header().Set("Location", "/v1/executions/ex_1")
 		_, _ = io.WriteString(w, large)
 	}
 	_, _, out := call(t, event("GET", "/", nil), write)
+	if out.Headers["location"] != "/v1/executions/ex_1" {
+		t.Errorf("nothing says where what was started is: %v", out.Headers)
+	}
 	if out.StatusCode != http.StatusInternalServerError || !strings.Contains(out.Body, "Accept-Encoding") || out.Headers["x-request-id"] != "r" {
 		t.Errorf("got %d %.200s", out.StatusCode, out.Body)
 	}

@@ -61,7 +61,7 @@ func (w *response) event(method string) answer {
 	}
 	out := answer{StatusCode: w.status, Headers: map[string]string{}, Cookies: w.header.Values("Set-Cookie")}
 	for name, values := range w.header {
-		if !hopByHop[name] {
+		if !hopByHop[name] && len(values) > 0 {
 			out.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
 		}
 	}
