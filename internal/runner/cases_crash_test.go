@@ -47,6 +47,32 @@ func TestCase08PoisonedExecutionKillsOnlyItself(t *testing.T) {
 			}
 		})
 	})
+	t.Run("one process for all", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.document(oneStep)
+			w.document(strings.NewReplacer("one", "poisoned", "id: a", "id: bad", "steps.a", "steps.bad").Replace(oneStep))
+			w.answers("a", answer{after: 2 * time.Second})
+			w.answers("bad", answer{after: time.Second, then: func(c made) { c.by.kill() }})
+			api := w.process("api")
+			var good []string
+			for range 9 {
+				good = append(good, api.begins("one"))
+			}
+			bad := api.begins("poisoned")
+			w.machine()
+			w.cron()
+			for _, id := range good {
+				w.succeeds(id, 10*time.Minute, `{"a":{"from":"a"}}`)
+				if n := len(w.calls(id, "a")); n > 4 {
+					t.Errorf("%s was called %d times; it died with the poisoned one more often than may be", id, n)
+				}
+			}
+			if m := w.ends(bad, 10*time.Minute); m.Status != record.Failed || m.Error.Category != string(retry.Crashed) {
+				t.Errorf("the poisoned one ends as %s (%v), want failed as crashed", m.Status, m.Error)
+			}
+			w.called(bad, "bad", 5)
+		})
+	})
 	t.Run("killed in the middle of one step", func(t *testing.T) {
 		inWorld(t, func(t *testing.T, w *world) {
 			w.document(oneStep)

@@ -9,9 +9,30 @@ import (
 
 // lambda has every visible message worked on from now on, each batch by a
 // process of its own, which ends with its invocation's time.
-func (w *world) lambda() { w.wg.Go(func() { w.dispatch(0) }) }
+func (w *world) lambda() {
+	n := 0
+	w.wg.Go(func() {
+		w.dispatch(func() *process { n++; return w.process("l" + strconv.Itoa(n)) })
+	})
+}
 
-func (w *world) dispatch(n int) {
+// machine has every visible message worked on from now on by one process, which
+// is replaced as soon as it has died.
+func (w *world) machine() {
+	n := 1
+	p := w.process("m1")
+	w.wg.Go(func() {
+		w.dispatch(func() *process {
+			if p.dead() {
+				n++
+				p = w.process("m" + strconv.Itoa(n))
+			}
+			return p
+		})
+	})
+}
+
+func (w *world) dispatch(worker func() *process) {
 	for {
 		w.mu.Lock()
 		batch, changed, next := w.visible(), w.changed, w.nextVisible()
@@ -28,10 +49,8 @@ func (w *world) dispatch(n int) {
 			t.Stop()
 			continue
 		}
-		n++
-		p := w.process("l" + strconv.Itoa(n))
 		limit := wiring[batch[0].lane].timeout
-		inv := p.take(batch...)
+		inv := worker().take(batch...)
 		w.wg.Go(func() { w.reap(inv, limit) })
 	}
 }

@@ -228,9 +228,9 @@ func (r *Runner) expired(ctx context.Context, d queue.Delivery, msg, hint record
 	if err != nil {
 		return err
 	}
-	outcomes, crashes := countOutcomes(recs), old.Crashes+1
+	crashes := old.Crashes + 1
 	switch {
-	case outcomes > old.Outcomes:
+	case countOutcomes(recs) > old.Outcomes:
 		crashes = 1
 	case r.cfg.Dead(old.Owner) && !strings.HasSuffix(old.Owner, soloMark):
 		crashes = old.Crashes // a restart alone is nobody's crash
@@ -238,6 +238,17 @@ func (r *Runner) expired(ctx context.Context, d queue.Delivery, msg, hint record
 	if crashes > maxCrashes {
 		return r.endCrashed(ctx, old)
 	}
+	leave, free := r.quarantine.enter(crashes)
+	if !free {
+		hint.Why = record.WhyTakeover
+		return r.send(ctx, queue.Solo, hint, quarantineWait)
+	}
+	defer leave()
+	return r.takeOver(ctx, d, msg, old, recs, crashes)
+}
+
+// takeOver leases what its holder has left behind, and works on it.
+func (r *Runner) takeOver(ctx context.Context, d queue.Delivery, msg record.Message, old *record.Meta, recs map[string]*record.Step, crashes int64) error {
 	x := r.newRun(ctx, d, msg, old)
 	if err := x.load(recs); err != nil {
 		return err // before a crash is counted that is none
@@ -245,7 +256,7 @@ func (r *Runner) expired(ctx context.Context, d queue.Delivery, msg, hint record
 	now, owner := r.now(), r.nonce(true)
 	until := r.leaseEnd(ctx, d.Lane, now)
 	set := leaseSet(now, until, d.ID, owner)
-	set[record.AtCrashes], set[record.AtOutcomes], set[record.AtTakeover] = table.Int(crashes), table.Int(outcomes), table.Int(1)
+	set[record.AtCrashes], set[record.AtOutcomes], set[record.AtTakeover] = table.Int(crashes), table.Int(countOutcomes(recs)), table.Int(1)
 	image, err := r.write(ctx, table.Write{
 		Key: table.Key{PK: old.PK, SK: "0"}, Kind: table.Update, Set: set,
 		Add: map[string]int64{record.AtEpoch: 1},

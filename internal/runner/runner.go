@@ -24,11 +24,12 @@ type Runner struct {
 	mu  sync.Mutex // guards rnd
 	rnd *rand.Rand
 
-	nonces atomic.Uint64
-	live   live
-	ends   ends
-	drain  chan struct{}
-	once   sync.Once
+	nonces     atomic.Uint64
+	live       live
+	quarantine quarantine
+	ends       ends
+	drain      chan struct{}
+	once       sync.Once
 }
 
 // New checks the configuration and makes a Runner.
