@@ -27,12 +27,13 @@ func TestMain(m *testing.M) {
 func TestMeasure(t *testing.T) {
 	t.Parallel()
 	o := options{
-		plan: plan{Clients: 4, Rounds: 2, Idle: 2, Load: 20 * time.Millisecond, Raw: 10 * time.Millisecond},
+		plan: plan{Clients: 4, Rounds: 2, Idle: 2, Load: 20 * time.Millisecond, Raw: 10 * time.Millisecond, Acks: 250 * time.Millisecond},
 		dir:  t.TempDir(), template: template, profile: t.TempDir(),
 	}
 	for _, w := range workloads() {
 		o.only = append(o.only, w.title())
 	}
+	o.only = append(o.only, webhook)
 	var progress bytes.Buffer
 	r, err := measure(t.Context(), o, &progress)
 	if err != nil {
@@ -43,6 +44,14 @@ func TestMeasure(t *testing.T) {
 	}
 	for i, w := range workloads() {
 		checkResult(t, w, r.Results[i])
+	}
+	if len(r.Acks) != 2 || r.Acks[0].Pace == "" || r.Acks[1].Pace != "" {
+		t.Errorf("acknowledgements: %+v", r.Acks)
+	}
+	for _, a := range r.Acks {
+		if !(a.P50 > 0 && a.P99 >= a.P50 && a.Max >= a.P99 && a.PerSecond > 0 && a.CPU > 0) {
+			t.Errorf("acknowledgements: %+v", a)
+		}
 	}
 	left, err := os.ReadDir(o.dir)
 	if err != nil || len(left) != 0 {

@@ -52,10 +52,15 @@ func newClient(base, workload string, clients int) *client {
 
 // register stores a workflow.
 func (c *client) register(ctx context.Context, document []byte) error {
+	return c.put(ctx, "/v1/workflows/"+c.workload, document)
+}
+
+// put stores something new.
+func (c *client) put(ctx context.Context, path string, document []byte) error {
 	return c.with(ctx, func(conn *connection) error {
-		status, answer, err := conn.send(c.host, "PUT /v1/workflows/"+c.workload, "", document)
+		status, answer, err := conn.send(c.host, "PUT "+path, "", document)
 		if err == nil && status != http.StatusCreated {
-			err = fmt.Errorf("register %s: %d %s", c.workload, status, answer)
+			err = fmt.Errorf("PUT %s: %d %s", path, status, answer)
 		}
 		return err
 	})

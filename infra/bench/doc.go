@@ -17,6 +17,10 @@
 // be faster. The calls alone and the raw rate of fsync show what holds the bare
 // loop.
 //
+// Apart from these, a hundred senders deliver signed events to an engine's
+// webhook address, at a pace and without one, and wait for the acknowledgement
+// only. What the events start is worked on meanwhile by the same two processors.
+//
 // # How to read it
 //
 // Figures move from machine to machine and on a shared machine from minute to

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -18,7 +19,8 @@ import (
 // its counters at hand.
 type engine struct {
 	machine *local.Machine
-	server  *http.Server
+	servers []*http.Server
+	events  string // address of the webhooks
 	stop    context.CancelFunc
 	worked  chan error
 	profile *profile // nil: none
@@ -33,9 +35,13 @@ func beginEngine(ctx context.Context, r role) (*engine, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	c := local.Config{Data: r.Dir, PublicURL: base, NoDemo: true}.WithDefaults()
-	e := &engine{worked: make(chan error, 1)}
-	if e.machine, err = local.Open(c, w, time.Now, os.Getenv, telemetry.NewLogger(os.Stderr, slog.LevelWarn)); err != nil {
+	hooks, events, err := listen(ctx)
+	if err != nil {
+		return nil, "", errors.Join(err, l.Close())
+	}
+	c := local.Config{Data: r.Dir, PublicURL: events, NoDemo: true}.WithDefaults()
+	e := &engine{worked: make(chan error, 1), events: events}
+	if e.machine, err = local.Open(c, w, time.Now, secrets, telemetry.NewLogger(os.Stderr, slog.LevelWarn)); err != nil {
 		return nil, "", err
 	}
 	if r.Profile != "" {
@@ -43,15 +49,33 @@ func beginEngine(ctx context.Context, r role) (*engine, string, error) {
 			return nil, "", errors.Join(err, e.machine.Close())
 		}
 	}
-	e.server = &http.Server{Handler: api.LocalOnly(e.machine.API(), nil), ReadHeaderTimeout: time.Minute}
-	go func() { _ = e.server.Serve(l) }() // ends with close
+	e.serve(l, api.LocalOnly(e.machine.API(), nil))
+	e.serve(hooks, e.machine.Webhooks())
 	ctx, e.stop = context.WithCancel(ctx)
 	go func() { e.worked <- e.machine.Work(ctx) }()
 	return e, base, nil
 }
 
+func (e *engine) serve(l net.Listener, h http.Handler) {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
+	e.servers = append(e.servers, s)
+	go func() { _ = s.Serve(l) }() // ends with close
+}
+
+// secrets is the environment, and the secret of the source of events.
+func secrets(name string) string {
+	if name == "STEPLINE_SECRET_BENCH" {
+		return eventSecret
+	}
+	return os.Getenv(name)
+}
+
 func (e *engine) obey(_ context.Context, o order) (reply, error) {
-	if o.Do != "usage" {
+	switch o.Do {
+	case webhook:
+		return reply{Address: e.events}, nil
+	case "usage":
+	default:
 		return reply{}, errors.New("the engine does not know " + o.Do)
 	}
 	s := e.machine.File.Stats()
@@ -59,7 +83,10 @@ func (e *engine) obey(_ context.Context, o order) (reply, error) {
 }
 
 func (e *engine) close() error {
-	err := e.server.Close()
+	var err error
+	for _, s := range e.servers {
+		err = errors.Join(err, s.Close())
+	}
 	e.stop()
 	err = errors.Join(err, <-e.worked, e.machine.Close())
 	if e.profile != nil {

@@ -70,6 +70,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	for _, w := range workloads() {
 		names = append(names, w.title())
 	}
+	names = append(names, webhook)
 	if *only == "" {
 		o.only = names
 		return o, nil
@@ -146,6 +147,11 @@ func measure(ctx context.Context, o options, progress io.Writer) (r report, err 
 			return r, fmt.Errorf("%s: %w", w.title(), err)
 		}
 		r.Results = append(r.Results, done)
+	}
+	if slices.Contains(o.only, webhook) {
+		if r.Acks, err = b.acknowledgements(ctx); err != nil {
+			return r, fmt.Errorf("%s: %w", webhook, err)
+		}
 	}
 	if r.Costs, err = costs(r.Results, b.template); err != nil {
 		return r, err

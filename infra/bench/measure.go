@@ -16,11 +16,12 @@ type plan struct {
 	Idle    int           // executions of one client alone, in each round
 	Load    time.Duration // of many clients, in each round
 	Raw     time.Duration // of fsync alone
+	Acks    time.Duration // of events, at each pace
 }
 
 var (
-	full  = plan{Clients: 50, Rounds: 10, Idle: 20, Load: 1500 * time.Millisecond, Raw: 2 * time.Second}
-	quick = plan{Clients: 50, Rounds: 1, Idle: 20, Load: time.Second, Raw: 300 * time.Millisecond}
+	full  = plan{Clients: 50, Rounds: 10, Idle: 20, Load: 1500 * time.Millisecond, Raw: 2 * time.Second, Acks: 10 * time.Second}
+	quick = plan{Clients: 50, Rounds: 1, Idle: 20, Load: time.Second, Raw: 300 * time.Millisecond, Acks: time.Second}
 )
 
 // figures are one side's. Times are in milliseconds.

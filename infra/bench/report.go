@@ -23,6 +23,7 @@ type report struct {
 	Idle    int       `json:"idleExecutions"`
 	Disk    disk      `json:"rawFsync"`
 	Results []result  `json:"workloads"`
+	Acks    []acks    `json:"acknowledgements,omitempty"`
 	Costs   []cost    `json:"dollarsPerMillion"`
 	Peers   []peer    `json:"dollarsPerMillionElsewhere"`
 }
@@ -51,6 +52,16 @@ func (r report) print(out io.Writer) {
 	if r.Disk.PerSecond > inMemory {
 		fmt.Fprintln(out, "This folder seems to be in memory, where an fsync costs nothing; choose another by -dir.")
 	}
+	r.printWorkloads(out)
+	r.printAcks(out)
+	r.printCosts(out)
+	r.printPeers(out)
+}
+
+func (r report) printWorkloads(out io.Writer) {
+	if len(r.Results) == 0 {
+		return
+	}
 	fmt.Fprintf(out, "Latency of one client over %d executions, the rest under %d clients for %.0f s; CPU, fsyncs and bytes are per execution.\n\n", r.Idle, r.Clients, r.Seconds)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tp50 ms\tp99 ms\tper s\tCPU ms\tfsyncs\twhen idle\tKB on disk\twrite units\tread units\t")
@@ -66,8 +77,6 @@ func (r report) print(out io.Writer) {
 		fmt.Fprintf(t, "engine / bare loop\t%.2f\t\t%.2f\t\t\t\t\t\t\t\n", w.Latency, w.Throughput)
 	}
 	_ = t.Flush() // to a terminal, or a file that fails later
-	r.printCosts(out)
-	r.printPeers(out)
 }
 
 // write stores the report as JSON.
