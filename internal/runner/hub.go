@@ -131,6 +131,9 @@ func (r *Runner) Await(ctx context.Context, tenant, id string) (*Ended, error) {
 		case <-t.C:
 		}
 		m, err := r.meta(ctx, pk, wait == 0)
+		if m == nil && err == nil && wait != 0 { // a weak read may not know a start that is new
+			m, err = r.meta(ctx, pk, true)
+		}
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return nil, ctx.Err()

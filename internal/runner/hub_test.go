@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-926d1ba8/stepline/internal/problem"
 	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/runner"
+	"github.com/seed-926d1ba8/stepline/internal/table"
 )
 
 // Who waits in the process that brings the end about is given what is stored;
@@ -44,6 +46,38 @@ func TestAwaitOfAFailure(t *testing.T) {
 		one := w.process("one")
 		if end := endOf(t, one, one.begins("one")); end != nil {
 			t.Errorf("%+v, want nothing but the news", end)
+		}
+	})
+}
+
+// behind is a table whose weak reads know nothing yet.
+type behind struct{ table.Table }
+
+func (b behind) Get(ctx context.Context, keys []table.Key, strong bool) ([]table.Item, error) {
+	if !strong {
+		return nil, nil
+	}
+	return b.Table.Get(ctx, keys, strong)
+}
+
+// A start that weak reads do not know yet is waited for all the same.
+func TestAwaitOfAStartThatReadsDoNotKnow(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document(oneStep)
+		api := w.process("api", func(c *runner.Config) { c.Table = behind{c.Table} })
+		id := api.begins("one")
+		w.lambda()
+		if err := api.ask(func(ctx context.Context, r *runner.Runner) error {
+			_, err := r.Await(ctx, tenant, id)
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
+		if err := api.ask(func(ctx context.Context, r *runner.Runner) error {
+			_, err := r.Await(ctx, tenant, record.FirstID(time.Now()))
+			return err
+		}); problem.CodeOf(err) != problem.NotFound {
+			t.Errorf("of none: %v", err)
 		}
 	})
 }
