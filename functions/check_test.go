@@ -43,13 +43,22 @@ func (c *checker) role(f, role, log string) {
 			indexes = append(indexes, "${"+t+".Arn}/index/"+text(g, "IndexName"))
 		}
 	}
+	c.assumed(role)
 	for _, s := range c.statements(role) {
 		if s.Effect != "Allow" {
 			c.fault("%s: statement %s has Effect %q", role, s.Sid, s.Effect)
 		}
+		if len(s.Actions) == 0 || len(s.Resources) == 0 {
+			c.fault("%s: statement %s has no Action or no Resource", role, s.Sid)
+			continue
+		}
+		service, _, _ := strings.Cut(s.Actions[0], ":")
 		for _, a := range s.Actions {
 			if strings.Contains(a, "*") {
 				c.fault("%s: action %s is not one action", role, a)
+			}
+			if !strings.HasPrefix(a, service+":") {
+				c.fault("%s: statement %s mixes %s with another service", role, s.Sid, a)
 			}
 		}
 		for _, r := range s.Resources {
@@ -66,6 +75,30 @@ func (c *checker) role(f, role, log string) {
 		}
 	}
 	c.receives(f, role)
+}
+
+// assumed: Lambda alone takes on the role, and nothing adds to its statements.
+func (c *checker) assumed(role string) {
+	for name := range mapping(c.tree, "Resources", role, "Properties") {
+		if name != "AssumeRolePolicyDocument" && name != "Policies" {
+			c.fault("%s: %s is not looked at by this test; write statements into Policies", role, name)
+		}
+	}
+	trusted, _ := c.props(role, "AssumeRolePolicyDocument", "Statement").([]any)
+	if len(trusted) != 1 || !slices.Equal(list(trusted[0], "Principal", "Service"), []string{"lambda.amazonaws.com"}) || len(mapping(trusted[0], "Principal")) != 1 {
+		c.fault("%s: must be assumed by lambda.amazonaws.com and by nobody else", role)
+	}
+}
+
+// elsewhere: permissions are granted in the functions' roles, and by what SAM
+// makes of their events.
+func (c *checker) elsewhere() {
+	for id := range mapping(c.tree, "Resources") {
+		kind := text(c.tree, "Resources", id, "Type")
+		if strings.HasPrefix(kind, "AWS::IAM::") && kind != roleType || strings.HasSuffix(kind, "Policy") || strings.HasSuffix(kind, "Permission") {
+			c.fault("%s: %s grants what this test does not look at", id, kind)
+		}
+	}
 }
 
 // machines starts the ARNs of the account's state machines and executions; the

@@ -167,6 +167,7 @@ func (r repository) faults() []string {
 		c.function(f)
 	}
 	c.leftOver()
+	c.elsewhere()
 	c.environment()
 	c.events()
 	slices.Sort(c.found)
