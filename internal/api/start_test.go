@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -41,6 +42,40 @@ func TestStartPassesEverythingOn(t *testing.T) {
 	}
 	if out.header.Get("Idempotency-Replayed") != "" || out.header.Get("Preference-Applied") != "" {
 		t.Errorf("headers %v: neither replayed nor waited", out.header)
+	}
+}
+
+// What the sample state machine sends is a start, and it promises the heartbeats
+// that Step Functions then waits for.
+func TestSampleTaskIsAStart(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	src, err := os.ReadFile("../../infra/statemachine/shop.asl.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var machine struct {
+		States struct {
+			Order struct {
+				HeartbeatSeconds int
+				Parameters       struct {
+					Method, Path string
+					RequestBody  json.RawMessage
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal(src, &machine); err != nil {
+		t.Fatal(err)
+	}
+	task := machine.States.Order
+	// What Step Functions puts in for the paths of its context and input.
+	body := strings.NewReplacer(`.$"`, `"`, `"$.workflow"`, `"orders"`, `"$.input"`, `{"a":1}`, "$$.Task.Token", "AQCE").Replace(string(task.Parameters.RequestBody))
+	b.want(202, task.Parameters.Method, task.Parameters.Path, body)
+	got := b.engine.calls[0].(runner.StartRequest)
+	want := runner.TaskRequest{Token: "AQCE", Heartbeat: time.Duration(task.HeartbeatSeconds) * time.Second}
+	if got.Task == nil || *got.Task != want || got.Workflow != "orders" || string(got.Input) != `{"a":1}` {
+		t.Errorf("it is read as %+v with %+v, want %+v", got, got.Task, want)
 	}
 }
 

@@ -3,6 +3,7 @@ package step_test
 import (
 	"encoding/json"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -11,34 +12,55 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/workflow"
 )
 
-// The sample under infra/statemachine: a workflow that can be registered, and a
-// state machine whose states lead to each other.
-func TestSampleStateMachine(t *testing.T) {
-	t.Parallel()
-	read := func(name string) []byte {
-		b, err := os.ReadFile("../../infra/statemachine/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
+func sampleFile(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile("../../infra/statemachine/" + name)
+	if err != nil {
+		t.Fatal(err)
 	}
-	d, err := workflow.Parse(read("order.yaml"))
+	return b
+}
+
+// The samples under infra/statemachine: a workflow that can be registered, and
+// state machines that the template deploys.
+func TestSampleStateMachines(t *testing.T) {
+	t.Parallel()
+	d, err := workflow.Parse(sampleFile(t, "order.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s := d.Step("pay"); s == nil || s.Type != workflow.StepFunctions || s.Express {
 		t.Errorf("the step is %+v", s)
 	}
+	text := string(sampleFile(t, "template.yaml"))
+	var tpl map[string]any
+	if err := yaml.Unmarshal([]byte(regexp.MustCompile(`!\w+ `).ReplaceAllString(text, "")), &tpl); err != nil {
+		t.Errorf("the template is not readable: %v", err)
+	}
+	for _, name := range []string{"payment.asl.json", "shop.asl.json"} {
+		if !strings.Contains(text, "DefinitionUri: "+name) {
+			t.Errorf("the template does not deploy %s", name)
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			leadsOn(t, sampleFile(t, name))
+		})
+	}
+}
+
+// leadsOn: every state but the last ones leads to another, and each is reached.
+func leadsOn(t *testing.T, definition []byte) {
+	t.Helper()
 	type state struct {
 		Type, Next, Default string
 		End                 bool
-		Choices             []struct{ Next string }
+		Choices, Catch      []struct{ Next string }
 	}
 	var m struct {
 		StartAt string
 		States  map[string]state
 	}
-	if err := json.Unmarshal(read("payment.asl.json"), &m); err != nil {
+	if err := json.Unmarshal(definition, &m); err != nil {
 		t.Fatal(err)
 	}
 	led := map[string]bool{m.StartAt: true}
@@ -47,6 +69,9 @@ func TestSampleStateMachine(t *testing.T) {
 		next := []string{s.Next, s.Default}
 		for _, c := range s.Choices {
 			next = append(next, c.Next)
+		}
+		for _, c := range s.Catch {
+			led[c.Next] = true
 		}
 		if on := strings.Join(next, "") != ""; on == last {
 			t.Errorf("%s neither ends nor goes on, or does both", name)
@@ -63,9 +88,5 @@ func TestSampleStateMachine(t *testing.T) {
 	}
 	if len(led) != len(m.States) {
 		t.Errorf("%d of %d states are reached", len(led), len(m.States))
-	}
-	var tpl map[string]any
-	if err := yaml.Unmarshal([]byte(strings.ReplaceAll(string(read("template.yaml")), "!Ref ", "")), &tpl); err != nil || !strings.Contains(string(read("template.yaml")), "DefinitionUri: payment.asl.json") {
-		t.Errorf("the template is not readable, or of another machine: %v", err)
 	}
 }
