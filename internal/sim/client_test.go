@@ -20,16 +20,18 @@ type startOp struct {
 	key   string
 	delay time.Duration
 	lane  queue.Lane
+	token string // of a task of Step Functions; "": none waits
 	ids   map[string]bool
 }
 
-func (s *startOp) request() runner.StartRequest {
+func (s *startOp) request(w *world) runner.StartRequest {
 	input := fmt.Appendf(nil, `{"n":%d}`, s.input)
 	if s.plan.big {
 		input = fmt.Appendf(nil, `{"n":%d,"pad":%q}`, s.input, padding("input"))
 	}
 	return runner.StartRequest{
 		Tenant: tenant, Workflow: s.plan.name, Input: input, Priority: s.lane, Delay: s.delay, Key: s.key, Body: sha256.Sum256(input),
+		Task: w.taskRequest(s),
 	}
 }
 
@@ -115,7 +117,7 @@ func (w *world) script(f func()) {
 func (w *world) start1(s *startOp) (*execution, answerKind) {
 	var got runner.Started
 	how, err := w.ask("start", s, func(ctx context.Context, r *runner.Runner) (err error) {
-		got, err = r.Start(ctx, s.request())
+		got, err = r.Start(ctx, s.request(w))
 		return err
 	})
 	w.mu.Lock()

@@ -13,7 +13,7 @@
 //	cron   ─▶ runner (sweep)├─ ports ──┤     indexes, busy, lost replies
 //	queue  ─▶ runner (work) │  faults  ├─▶ simulated queue: duplicates, delays,
 //	   ▲                    ┘          │     losses that come back
-//	   └───────────────────────────────┴─▶ simulated destinations
+//	   └───────────────────────────────┴─▶ simulated destinations, Step Functions
 //
 // A process is one Runner with its own incarnation and skewed clock. It dies
 // before or after any write, send or call, or freezes and thaws later, when its

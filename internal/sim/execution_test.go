@@ -44,6 +44,7 @@ type execution struct {
 	helperSolo  bool          // and that was on solo, and not yet extended
 	released    time.Duration // when META's last write released a lease; -1: it did not
 	ends        int
+	firstEnd    string            // how the first run ended, as a task is told
 	keys        map[string]string // by run and step: the generation in its key
 	brokenRun   int
 	brokenAt    time.Duration

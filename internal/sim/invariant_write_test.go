@@ -21,6 +21,8 @@ func (w *world) checkWrite(c *call, wr table.Write, old, now table.Attrs) {
 		w.checkMeta(c, wr.Key.PK, old, now)
 	case strings.HasPrefix(wr.Key.SK, "s#"):
 		w.checkStep(c, wr.Key, old, now)
+	case wr.Key.SK == record.TaskSK:
+		w.checkTask(wr.Key.PK, old, now)
 	}
 }
 
@@ -82,6 +84,12 @@ func (w *world) checkBirth(c *call, pk string, now table.Attrs) {
 	}
 	s := c.inv.start
 	x.key, x.delay, x.input = s.key, s.delay, s.input
+	if t := w.tasks[s.token]; t != nil {
+		t.x = x
+		if w.table.attrs(record.TaskKey(pk)) == nil {
+			w.fail(pk, "META is born before its TASK")
+		}
+	}
 	for _, other := range w.order {
 		if other != x && x.key != "" && other.key == x.key {
 			w.fail(pk, "key %s has started %s already", x.key, other.id)
@@ -170,6 +178,7 @@ func (w *world) leased(c *call, x *execution, old, now table.Attrs, clock int64)
 // ended checks an end against what has been answered to clients.
 func (w *world) ended(c *call, x *execution, old, now table.Attrs, clock int64) {
 	x.ends++
+	w.noteFirstEnd(x, now)
 	switch st := x.lastStatus(now); st {
 	case record.Succeeded:
 		if old[record.AtCancel].Int() != 0 {

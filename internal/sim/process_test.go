@@ -125,7 +125,7 @@ func (w *world) boot(h *host) {
 		w.fired[skewed]++
 	}
 	cfg := runner.Config{
-		Table: simTable{w, p}, Queue: simQueue{w, p}, Docs: simDocs{w}, HTTP: simCaller{w, p},
+		Table: simTable{w, p}, Queue: simQueue{w, p}, Docs: simDocs{w}, HTTP: simCaller{w, p}, Tasks: simTasks{w, p},
 		Now:    func() time.Time { return time.Now().Add(p.skew) },
 		Random: &source{w: w, salt: p.salt}, Incarnation: p.name,
 		Keys: [][]byte{[]byte("0123456789abcdef0123456789abcdef")}, PublicURL: "http://callbacks",

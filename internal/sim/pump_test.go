@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/queue"
+	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/runner"
+	"github.com/seed-926d1ba8/stepline/internal/table"
 )
 
 // dispatch hands messages to processes until the world stops, as Lambda's
@@ -246,8 +248,8 @@ func (w *world) cron() {
 }
 
 // mayDoze reports whether a sweep cannot find anything: the faults are over,
-// nothing is in a queue but what is delayed, and everything that is open is
-// watched and due later. It only saves the time of simulating such sweeps.
+// nothing is in a queue but what is delayed, everything that is open is watched
+// and due later, and so is every task. It only saves the time of simulating such sweeps.
 func (w *world) mayDoze() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -256,6 +258,9 @@ func (w *world) mayDoze() bool {
 	}
 	soon := w.start.Add(w.since() + 4*time.Minute).UnixMilli()
 	for _, x := range w.order {
+		if w.untold(x) && w.table.attrs(record.TaskKey(x.pk))[table.DueSK].Int() < soon {
+			return false
+		}
 		m := w.table.attrs(metaKey(x.pk))
 		if m == nil || terminal(m) {
 			continue

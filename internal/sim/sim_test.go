@@ -75,7 +75,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		t: t, seed: seed, start: time.Now(), stop: make(chan struct{}), end: make(chan struct{}),
 		table: newTable(), queue: newQueue(), net: netState{sites: map[string]*site{}}, wake: make(chan struct{}, 1),
-		plans: map[string]*plan{}, docs: map[string]*workflow.Document{}, executions: map[string]*execution{},
+		plans: map[string]*plan{}, docs: map[string]*workflow.Document{}, executions: map[string]*execution{}, tasks: map[string]*task{},
 	}
 	w.root, w.cancel = context.WithCancel(context.Background())
 	w.mode = mode(d.pick(int(lambda), int(lambda), int(fleet), int(fleet), int(embedded)))
@@ -116,6 +116,9 @@ func (w *world) live() {
 	w.mu.Lock()
 	if w.failed == nil {
 		w.judgeAll()
+	}
+	if w.failed == nil {
+		w.judgeTasks()
 	}
 	if w.failed == nil {
 		close(w.stop)
@@ -168,7 +171,7 @@ func (w *world) pending() (*execution, time.Duration) {
 	var horizon time.Duration
 	for _, x := range w.order {
 		m := w.table.attrs(metaKey(x.pk))
-		if terminal(m) {
+		if terminal(m) && !w.untold(x) {
 			continue
 		}
 		last := x.lastMove

@@ -48,6 +48,7 @@ func (w *world) newClient(p *plan, d *dice, at time.Duration) {
 		s.delay = []time.Duration{5 * time.Second, 10 * time.Minute, 40 * time.Minute, 5 * time.Hour}[d.below(4)]
 	}
 	own := dice(d.next())
+	w.drawTask(s, fmt.Sprintf("task-%d", w.scripts), dice(mix(uint64(own), 0x7a5c)))
 	w.script(func() {
 		if w.rest(at + time.Microsecond) {
 			if x := w.startAll(s, own); x != nil {

@@ -47,6 +47,7 @@ type world struct {
 	plans      map[string]*plan
 	docs       map[string]*workflow.Document
 	executions map[string]*execution // by pk
+	tasks      map[string]*task      // by token
 	order      []*execution
 	scripts    int // client scripts under way
 	lastEvent  time.Duration
