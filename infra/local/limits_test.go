@@ -29,6 +29,8 @@ func TestReadmesLimitsAreTheCodes(t *testing.T) {
 		"steps; document":                                   {{}, {workflow.MaxSteps, workflow.MaxDocument >> 10}},
 		"body of a webhook; the input made of it":           {{}, {api.MaxEvent >> 20, record.MaxValue >> 20}},
 		"a webhook's timestamp; its event is known for one": {{sign.DefaultTolerance / time.Minute, workflow.DefaultDedupe / day}, {sign.MaxTolerance / day, workflow.MaxDedupe / day}},
+		"token of a task of Step Functions; its output":     {{}, {api.MaxTaskToken, step.MaxTaskOutput >> 10}},
+		"heartbeat of such a task":                          {{}, {runner.MinHeartbeat / time.Minute, workflow.MaxTimeout / day}},
 		"executions worked on at once, on one machine":      {{c.Workers}, {}},
 	}
 	_, table, _ := strings.Cut(readme(t), "**Limits and defaults**")

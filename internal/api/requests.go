@@ -28,7 +28,7 @@ var (
 		"delay":    span,
 		"timeout":  span,
 		"stepFunctions": closed(schema{
-			"taskToken": schema{"type": "string", "minLength": 1, "maxLength": maxTaskToken, "writeOnly": true, "description": "$$.Task.Token of the task, which is told how the execution ends"},
+			"taskToken": schema{"type": "string", "minLength": 1, "maxLength": MaxTaskToken, "writeOnly": true, "description": "$$.Task.Token of the task, which is told how the execution ends"},
 			"heartbeat": schema{"type": "string", "examples": []string{"3m"}, "description": "HeartbeatSeconds of the task, at least " + workflow.FormatDuration(runner.MinHeartbeat) + "; absent: it gets no heartbeats"},
 		}, "taskToken"),
 	}, "workflow")

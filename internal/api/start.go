@@ -130,8 +130,8 @@ func parseStart(body json.RawMessage) (runner.StartRequest, error) {
 	return s, o.err()
 }
 
-// maxTaskToken is the longest token that Step Functions makes, in characters.
-const maxTaskToken = 2048
+// MaxTaskToken is the longest token that Step Functions takes, in characters.
+const MaxTaskToken = 2048
 
 // parseTask is the task of Step Functions that waits for the execution, nil for
 // none. No fault quotes the token: it is a credential.
@@ -145,8 +145,8 @@ func parseTask(o *object, name string) *runner.TaskRequest {
 		Token:     in.required("taskToken"),
 		Heartbeat: in.span("heartbeat", runner.MinHeartbeat, workflow.MaxTimeout),
 	}
-	if n := utf8.RuneCountInString(t.Token); n > maxTaskToken {
-		in.fault("/taskToken", fmt.Sprintf("must have at most %d characters, not %d", maxTaskToken, n))
+	if n := utf8.RuneCountInString(t.Token); n > MaxTaskToken {
+		in.fault("/taskToken", fmt.Sprintf("must have at most %d characters, not %d", MaxTaskToken, n))
 	}
 	o.within(name, in)
 	return t

@@ -102,6 +102,9 @@
 //	         that are open get an entry. It writes an entry only if run, entry and
 //	         due are as it saw them and the execution is open (12). While messages
 //	         wait in a lane, nothing is sent for a second time (11).
+//	TASK     of Step Functions: an end is announced to its due entry before it is
+//	         written, so that the sweep finds an end of which the task has not been
+//	         told; the worker that wrote it tells it at once.
 //	DEAD     a message that came back too often is not the execution's fault: the
 //	         sweep sends for it later, at growing intervals (9). Only what has
 //	         crashed repeatedly ends (8, 12).
@@ -129,6 +132,8 @@
 //   - Callback answers nil when the payload is stored and will be used, unless
 //     the run ends first. The first payload counts. A repeated delivery is
 //     answered alike until the step has its outcome, then with Conflict.
+//   - A task that a start brought is told the first run's end, at least once and
+//     always the same, unless nobody waits for it any more.
 //   - Each call carries a stable key, so effects are at least once with
 //     something to tell repetitions by.
 //   - Handle and DeadLetter return the messages that must come back and nothing

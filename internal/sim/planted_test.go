@@ -71,6 +71,16 @@ var plants = []plant{
 		"	if err := r.putSignal(ctx, m, t, body); err != nil {\n		return unavailable(err)\n	}\n	return r.mark(ctx, pk, t)\n",
 		"	if err := r.mark(ctx, pk, t); err != nil {\n		return err\n	}\n	return unavailable(r.putSignal(ctx, m, t, body))\n", false,
 	},
+	{
+		"a task that could not be told counts as answered", "runner/task.go",
+		"	case err != nil:\n		return err\n	}\n	return r.closeTask(ctx, m.PK, why)\n",
+		"	}\n	return r.closeTask(ctx, m.PK, why)\n", false,
+	},
+	{
+		"a task hears of the latest run", "runner/task_sweep.go",
+		"	if m.Run == 1 {\n		return m, nil\n	}\n	return r.Earlier(ctx, m, 1)\n",
+		"	return m, nil\n", false,
+	},
 }
 
 // TestPlantedBugsApply keeps the planted bugs in step with the source: each

@@ -46,7 +46,8 @@
 // A Standard state machine runs elsewhere while nobody waits: its call starts it
 // and asks to be made again (Result.Again), which looks at it. What the caller
 // has to remember in between is kept with the step (Result.State). An Express
-// one is one call, which nobody may repeat.
+// one is one call, which nobody may repeat. The other way round, Tasks tells a
+// state machine's task how the execution goes that it waits for.
 //
 // # What is shown
 //

@@ -15,12 +15,13 @@ import (
 // answered before, or never was.
 var ErrTaskOver = errors.New("step: nobody waits for this task any more")
 
-// What Step Functions takes of a task's result. Errors and causes are counted
-// in characters, outputs in bytes.
+// MaxTaskOutput is the largest output that Step Functions takes, in bytes.
+const MaxTaskOutput = 262144
+
+// What it takes of a failure, in characters.
 const (
-	maxTaskOutput = 262144
-	maxTaskError  = 256
-	maxTaskCause  = 32768
+	maxTaskError = 256
+	maxTaskCause = 32768
 )
 
 // Tasks tells Step Functions how the tasks go that wait for executions of ours.
@@ -37,9 +38,9 @@ func (t *Tasks) Succeed(ctx context.Context, token string, output json.RawMessag
 	if len(output) == 0 {
 		output = json.RawMessage("null")
 	}
-	if len(output) > maxTaskOutput {
+	if len(output) > MaxTaskOutput {
 		return t.Fail(ctx, token, "Stepline.output_too_large",
-			fmt.Sprintf("the execution succeeded, but its output has %d bytes and Step Functions takes %d at most", len(output), maxTaskOutput))
+			fmt.Sprintf("the execution succeeded, but its output has %d bytes and Step Functions takes %d at most", len(output), MaxTaskOutput))
 	}
 	text := string(output)
 	_, err := t.api.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: &token, Output: &text})
