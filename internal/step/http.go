@@ -3,8 +3,11 @@ package step
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
+	"net/netip"
+	"syscall"
 	"time"
 )
 
@@ -19,9 +22,11 @@ type HTTPConfig struct {
 	Now func() time.Time
 	// Secrets finds what calls authenticate and sign with; nil: nothing.
 	Secrets Secrets
-	// DialContext opens connections; nil: a net.Dialer that gives up after
-	// 10 s. It is the place to refuse addresses, since it sees every one that
-	// is connected to, redirects included.
+	// Refuse says which addresses must not be called; nil: none. It is asked about
+	// every one that is connected to, after its name was looked up, redirects
+	// included. DialContext does without it.
+	Refuse func(netip.AddrPort) bool
+	// DialContext opens connections; nil: a net.Dialer that gives up after 10 s.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 	// TLS is used for https; nil: the system's roots.
 	TLS *tls.Config
@@ -52,7 +57,7 @@ const (
 func NewHTTP(cfg HTTPConfig) *HTTP {
 	dial := cfg.DialContext
 	if dial == nil {
-		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+		dial = (&net.Dialer{Timeout: dialTimeout, Control: control(cfg.Refuse)}).DialContext
 	}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true) // HTTP/2 has rules of its own for sending a request again
@@ -67,6 +72,22 @@ func NewHTTP(cfg HTTPConfig) *HTTP {
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxHeader,
 	}}
+}
+
+// errRefused is a connection to an address that must not be called.
+var errRefused = errors.New("step: this address must not be called")
+
+// control looks at each address before it is connected to; nil where all may be.
+func control(refuse func(netip.AddrPort) bool) func(network, address string, c syscall.RawConn) error {
+	if refuse == nil {
+		return nil
+	}
+	return func(_, address string, _ syscall.RawConn) error {
+		if to, err := netip.ParseAddrPort(address); err != nil || refuse(netip.AddrPortFrom(to.Addr().Unmap(), to.Port())) {
+			return errRefused
+		}
+		return nil
+	}
 }
 
 // Close drops the idle connections; calls under way are left alone.

@@ -24,6 +24,9 @@ func failure(ctx context.Context, req *request, err error, sent bool) *Error {
 		e.Unclear = sent
 		return e
 	}
+	if errors.Is(err, errRefused) {
+		return &Error{Category: retry.Validation, Code: "address_refused", Message: req.name() + ": this address must not be called from here"}
+	}
 	code, why := explain(err, sent)
 	return &Error{Category: retry.Network, Code: code, Message: req.name() + ": " + why, Unclear: sent}
 }

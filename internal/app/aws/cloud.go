@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -55,11 +57,25 @@ func open(cfg sdk.Config, c Config, now func() time.Time, log *slog.Logger) (*Cl
 	machines := step.NewStateMachines(cfg, now)
 	cloud.Services, err = app.New(app.Ports{
 		Table: cloud.Table, Queue: cloud.Queue, Secrets: secrets, Now: now,
-		HTTP:        step.Router{HTTP: step.NewHTTP(step.HTTPConfig{Now: now, Secrets: secrets}), StateMachines: machines},
+		HTTP:        step.Router{HTTP: step.NewHTTP(step.HTTPConfig{Now: now, Secrets: secrets, Refuse: c.ownRuntime()}), StateMachines: machines},
 		Tasks:       machines.Tasks(),
 		Incarnation: strings.ToLower(crand.Text()),
 	}, app.Config{Keys: c.Keys, PublicURL: c.PublicURL, Times: c.Times, Routes: c.Routes, Log: log})
 	return cloud, err
+}
+
+// ownRuntime says what is the runtime API of the function itself, nil where it is
+// no function. Whoever calls it takes invocations away and answers them, and what
+// a step calls may come from an event.
+func (c Config) ownRuntime() func(netip.AddrPort) bool {
+	host, port, err := net.SplitHostPort(c.RuntimeAPI)
+	if err != nil {
+		return nil
+	}
+	return func(to netip.AddrPort) bool {
+		own := to.Addr().IsLoopback() || to.Addr().IsUnspecified() || to.Addr().String() == host
+		return own && strconv.Itoa(int(to.Port())) == port
+	}
 }
 
 // secretsOf finds secrets in the Parameter Store, or in the environment where

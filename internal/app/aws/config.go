@@ -39,6 +39,9 @@ type Config struct {
 	// TableEndpoint and QueueEndpoint replace the addresses of DynamoDB and SQS
 	// (AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_SQS): stand-ins in tests.
 	TableEndpoint, QueueEndpoint string
+	// RuntimeAPI is where Lambda gives this process its invocations, as host and
+	// port (AWS_LAMBDA_RUNTIME_API, which Lambda sets).
+	RuntimeAPI string
 	// Times are the protocol's.
 	Times runner.Times
 	// Routes are the calls that the API serves, as RoutesFile has them; nil:
@@ -70,6 +73,7 @@ func FromEnv(getenv func(string) string) (c Config, err error) {
 		Region: getenv("AWS_REGION"), Table: getenv("STEPLINE_TABLE"), Queues: map[queue.Lane]string{},
 		PublicURL:    strings.TrimRight(getenv("STEPLINE_PUBLIC_URL"), "/"),
 		SecretPrefix: strings.TrimRight(getenv("STEPLINE_SECRET_PREFIX"), "/"), Getenv: getenv,
+		RuntimeAPI: getenv("AWS_LAMBDA_RUNTIME_API"),
 	}
 	switch {
 	case c.Table == "":
