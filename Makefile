@@ -39,7 +39,7 @@ test: ## run all tests, with the race detector where a C compiler exists (ARGS f
 
 test-aws: ## test on DynamoDB Local and ElasticMQ, which it downloads and starts (Java, npm, Maven)
 	@$(GO) run ./infra/standin sh -c '$(GO) test -tags aws -count=1 -timeout 20m $(ARGS) ./internal/table/dynamodb ./internal/queue/sqs ./infra/awsproof && \
-		$(GO) test -tags aws -count=1 -timeout 20m -run ^TestCase $(ARGS) ./internal/runner'
+		$(GO) test -tags aws -count=1 -timeout 20m -run "^Test(Case|Task)" $(ARGS) ./internal/runner'
 
 test-sam: ## run the functions in SAM's containers, with every sample event and in whole flows (brings SAM CLI and Docker)
 	@infra/sam/run.sh $(MAKE) -s sam-inside

@@ -24,7 +24,7 @@ output: "{{ steps.z.output.from }}"
 
 // A task is told how its execution ends, soon and always the same, whatever
 // fails and whoever dies at any write, send or call about it.
-func TestTaskIsToldWhateverFails(t *testing.T) {
+func TestEveryEndIsToldToItsTask(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		answer  answer
@@ -261,7 +261,7 @@ func TestTaskOverCancels(t *testing.T) {
 
 // A starter that dies before META leaves nothing that is stuck: with a key the
 // start is finished later, without one the record is done with after a day.
-func TestTaskOfADeadStarter(t *testing.T) {
+func TestDeadStartersTask(t *testing.T) {
 	for _, key := range []string{"k", ""} {
 		t.Run("key "+key, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
