@@ -99,8 +99,12 @@ func order(steps []*Step) (order, cycle []int) {
 }
 
 // scope is what expressions at a step may read; nil is the output, which may
-// read every step.
+// read every step. Where the graph has a fault, what is upstream is not known:
+// then any step may be read, so that the faults of expressions are told too.
 func (p *parser) scope(doc *Document, s *Step) expr.Scope {
+	if p.given != nil {
+		return expr.Scope{Vars: p.vars, Steps: p.given, Upstream: p.given}
+	}
 	sc := expr.Scope{Vars: p.vars}
 	upstream := map[int]bool{}
 	var up func(i int)

@@ -39,6 +39,7 @@ type parser struct {
 	vars     map[string]any
 	retry    retry.Policy
 	timeout  time.Duration
+	given    []string // ids as they stand there, where the graph has a fault; nil where it has none
 }
 
 func (p *parser) fault(pointer, format string, args ...any) {
@@ -79,7 +80,7 @@ func (p *parser) document(v any) *Document {
 		doc.schema = p.schema("/input", raw)
 	}
 	p.steps(doc, o["steps"], hasKey(o, "steps"))
-	if raw, there := o["output"]; there && doc.byID != nil {
+	if raw, there := o["output"]; there && (doc.byID != nil || p.given != nil) {
 		doc.Output = p.template("/output", raw, p.scope(doc, nil))
 	}
 	doc.warnings = p.warnings

@@ -3,6 +3,7 @@ package workflow
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,7 @@ func TestFaults(t *testing.T) {
 		"bad id":             {step("{id: 1a, type: transform, output: 1}"), "/steps/0/id: must be 1 to 64"},
 		"duplicate id":       {step("{id: a, type: transform, output: 1}\n  - {id: a, type: transform, output: 1}"), "/steps/1/id: the id \"a\" is there twice"},
 		"unknown need":       {step("{id: a, type: transform, output: 1, needs: [b]}"), `/steps/0/needs/0: there is no step "b"`},
+		"empty need":         {step("{id: a, type: transform, output: 1, needs: ['']}"), "/steps/0/needs/0: must be the id of a step"},
 		"self need":          {step("{id: a, type: transform, output: 1, needs: [a]}"), "cannot need itself"},
 		"cycle":              {step("{id: a, type: transform, output: 1, needs: [b]}\n  - {id: b, type: transform, output: 1}"), "wait for each other"},
 		"not upstream":       {step("{id: a, type: transform, needs: [], output: \"{{ steps.b.output }}\"}\n  - {id: b, type: transform, needs: [], output: 1}"), `/steps/0/output: step "b" is not upstream`},
@@ -147,6 +149,39 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	var faults Faults
 	if !errors.As(err, &faults) || len(faults) != 5 {
 		t.Fatalf("%d faults, 5 wanted: %v", len(faults), faults)
+	}
+}
+
+// A fault in the graph hides no other: what an expression may read is then not
+// known, but whether it compiles is.
+func TestFaultsBesideABrokenGraph(t *testing.T) {
+	t.Parallel()
+	rest := `
+  - {id: w, type: wait, needs: [], until: tomorrow}
+  - {id: x, type: http, needs: [], request: {url: "ftp://x", method: FETCH, body: "{{ steps.later.output }}"}}
+  - {id: later, type: transform, needs: [], output: "{{ 1 + }}"}
+output: "{{ nope }}"`
+	for name, graph := range map[string]string{
+		"unknown need": "{id: a, type: transform, output: 1, needs: [gone]}",
+		"twice":        "{id: a, type: transform, output: 1}\n  - {id: a, type: transform, output: 1}",
+		"cycle":        "{id: a, type: transform, output: 1, needs: [b]}\n  - {id: b, type: transform, output: 1, needs: [a]}",
+		"bad id":       "{id: 1a, type: transform, output: 1}\n  - {id: b, type: transform, output: '{{ steps[\"1a\"].output }}'}",
+		"later type":   "{id: a, type: n8n, needs: [gone]}\n  - {id: b, type: transform, output: '{{ steps.a.output }}'}",
+	} {
+		_, err := Parse([]byte("name: w\nsteps:\n  - " + graph + rest))
+		var faults Faults
+		if !errors.As(err, &faults) {
+			t.Fatalf("%s: got %v, want faults", name, err)
+		}
+		all := fmt.Sprintf("%q", []Fault(faults))
+		for _, want := range []string{"/until", "/request/url", "/request/method", `/output" "does not compile: unexpected`, `"/output" "does not compile: unknown name nope`} {
+			if !strings.Contains(all, want) {
+				t.Errorf("%s: got\n%s\nwant %q", name, all, want)
+			}
+		}
+		if strings.Contains(all, "upstream") || strings.Contains(all, "request/body") {
+			t.Errorf("%s: faults that follow from another: %s", name, all)
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ func (p *parser) steps(doc *Document, raw any, there bool) {
 	byID := map[string]int{}
 	drafts := make([]draft, 0, len(items))
 	sound := true
+	var given []string
 	for i, item := range items {
 		d := p.shape(i, item)
 		if d.step.ID != "" {
@@ -52,13 +53,17 @@ func (p *parser) steps(doc *Document, raw any, there bool) {
 		} else {
 			sound = false
 		}
+		if id, ok := d.fields["id"].(string); ok {
+			given = append(given, id)
+		}
 		drafts = append(drafts, d)
 		doc.Steps = append(doc.Steps, d.step)
 	}
-	if !p.graph(doc, drafts, byID) || !sound {
-		return // what is upstream is not known
+	if p.graph(doc, drafts, byID) && sound {
+		doc.byID = byID
+	} else {
+		p.given = append([]string{}, given...)
 	}
-	doc.byID = byID
 	for _, d := range drafts {
 		p.expressions(doc, d)
 	}
@@ -84,7 +89,7 @@ func (p *parser) shape(i int, v any) draft {
 	all := merged(commonFields, own)
 	if !known { // its fields cannot be judged; only what every step has is read
 		p.missing(d.pointer, raw)
-		d.fields = map[string]any{}
+		d.fields = map[string]any{"id": raw["id"]}
 	} else if d.fields, ok = p.object(d.pointer, raw, all, laterStep); !ok {
 		return d
 	}
@@ -121,7 +126,7 @@ func (p *parser) common(d *draft, o map[string]any) {
 		}
 		for i, item := range items {
 			id, ok := item.(string)
-			if !ok {
+			if !ok || id == "" {
 				p.fault(d.pointer+"/needs/"+strconv.Itoa(i), "must be the id of a step")
 			}
 			d.needs = append(d.needs, id)
