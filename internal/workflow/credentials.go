@@ -125,8 +125,8 @@ func (p *parser) auth(pointer string, v any) *Auth {
 	if raw, there := o["header"]; there {
 		in, _ := p.object(pointer+"/header", raw, authHeaderFields, nil)
 		name, given := p.text(pointer+"/header", in, "name")
-		if a.Header = name; given && !headerShape.MatchString(name) {
-			p.fault(pointer+"/header/name", "must be the name of a header, such as X-Api-Key")
+		if a.Header = name; given {
+			p.headerName(pointer+"/header/name", name)
 		}
 		a.Kind, a.Secret = Header, p.secret(pointer+"/header", in, "secret")
 	}

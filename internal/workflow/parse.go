@@ -162,10 +162,11 @@ func (p *parser) boolean(pointer string, o map[string]any, name string, def bool
 
 // duration reads a positive duration of at most most.
 func (p *parser) duration(pointer string, o map[string]any, name string, most time.Duration) (time.Duration, bool) {
-	s, ok := p.text(pointer, o, name)
-	if !ok {
+	raw, there := o[name]
+	if !there {
 		return 0, false
 	}
+	s, _ := raw.(string) // what is no text is no duration either
 	d, err := ParseDuration(s)
 	switch {
 	case err != nil:

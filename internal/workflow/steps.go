@@ -175,7 +175,9 @@ func (p *parser) calls(d *draft) {
 func (p *parser) expressions(doc *Document, d draft) {
 	s, o := d.step, d.fields
 	scope := p.scope(doc, s)
-	if src, ok := p.text(d.pointer, o, "when"); ok {
+	if src, ok := p.text(d.pointer, o, "when"); ok && strings.HasPrefix(strings.TrimSpace(src), "{{") {
+		p.fault(d.pointer+"/when", "must be the bare expression, without {{ and }} around it")
+	} else if ok {
 		cond, faults := expr.CompileCondition(src, scope)
 		for _, f := range faults {
 			p.fault(d.pointer+"/when", "%s", f.Detail)
@@ -292,6 +294,7 @@ func (p *parser) target(pointer string, o map[string]any, objects ...string) {
 	if u, ok := p.text(pointer, o, "url"); ok && !strings.HasPrefix(u, "{{") {
 		p.address(pointer+"/url", u)
 	}
+	p.headers(pointer, o)
 	for _, name := range objects {
 		raw, there := o[name]
 		values, ok := raw.(map[string]any)

@@ -1,0 +1,69 @@
+package workflow
+
+import (
+	"slices"
+	"strings"
+)
+
+const (
+	connectionsOwn = "it belongs to the connection, not to the request"
+	stepsOwn       = "it is set for every call"
+)
+
+// ownHeaders are the headers, in lower case, that no document sets, and why. The
+// step refuses most of them too, or replaces them; but what can be known here is
+// told here, and a value that would be replaced must not look as if it counted.
+var ownHeaders = map[string]string{
+	"host":                "it comes from url",
+	"content-length":      "it comes from body",
+	"connection":          connectionsOwn,
+	"keep-alive":          connectionsOwn,
+	"proxy-connection":    connectionsOwn,
+	"proxy-authorization": connectionsOwn,
+	"proxy-authenticate":  connectionsOwn,
+	"te":                  connectionsOwn,
+	"trailer":             connectionsOwn,
+	"transfer-encoding":   connectionsOwn,
+	"upgrade":             connectionsOwn,
+	"expect":              "a request is always sent whole",
+	"idempotency-key":     stepsOwn + ", to <execution>/<step>",
+	"traceparent":         stepsOwn + ", so that the calls of an execution are found together",
+}
+
+// headers checks names, which are never expressions, and the values that are
+// none.
+func (p *parser) headers(pointer string, o map[string]any) {
+	given, _ := o["headers"].(map[string]any)
+	seen := map[string]bool{}
+	for _, name := range sortedNames(given) {
+		at, lower := pointer+"/headers/"+escape(name), strings.ToLower(name)
+		p.headerName(at, name)
+		if seen[lower] {
+			p.fault(at, "must be given once; it is there in another letter case too")
+		}
+		seen[lower] = true
+		if v, ok := given[name].(string); ok && !dynamic(v) && strings.ContainsFunc(v, unprintable) {
+			p.fault(at, "must be one line without control characters")
+		}
+	}
+}
+
+func (p *parser) headerName(at, name string) {
+	switch why := ownHeaders[strings.ToLower(name)]; {
+	case !headerShape.MatchString(name):
+		p.fault(at, "must be the name of a header, such as X-Api-Key")
+	case why != "":
+		p.fault(at, "must not be set: %s", why)
+	}
+}
+
+func unprintable(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
+func sortedNames(o map[string]any) []string {
+	names := make([]string, 0, len(o))
+	for name := range o {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
