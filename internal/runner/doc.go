@@ -61,7 +61,8 @@
 // terminal status is never overwritten; a retry appends a run with records of
 // its own. An expired lease is taken over on the solo lane, one execution per
 // invocation, so that a poisoned one kills only itself; `cr` counts lives
-// without a new outcome or a release, and past the fourth it ends as crashed. What may
+// without a new outcome or a release, and past the fourth it ends as crashed;
+// one whose holder only found the store too busy does not count. What may
 // have been called when the holder died is called again with the same key, or
 // waits for an operator's word where the step says `idempotent: false`.
 //

@@ -156,3 +156,25 @@ func TestABusyQueueDelaysSoloByMoments(t *testing.T) {
 		}
 	})
 }
+
+// A store that is too busy for records, for as long as it may be, ends no
+// execution: its holders live, and nothing crashes.
+func TestABusyStoreIsNoCrash(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document("name: two\nsteps:\n  - {id: a, type: http, request: {url: \"http://there/a\"}}\n  - {id: b, type: http, request: {url: \"http://there/b\"}}\n")
+		w.lambda()
+		w.cron()
+		const busy = 30 * time.Minute
+		w.when(nil, at("step"), func(_ *op, apply func() error) error {
+			if w.since() < busy {
+				return table.ErrBusy
+			}
+			return apply()
+		}).often()
+		id := w.process("api").begins("two")
+		w.succeeds(id, busy+5*time.Minute, ``)
+		if n := len(w.calls(id, "a")); n < 10 {
+			t.Errorf("the first step was called %d times, so it was not tried all along", n)
+		}
+	})
+}

@@ -51,6 +51,7 @@ type run struct {
 	cut       context.CancelCauseFunc
 	leaseOut  *time.Timer // cuts the calls before the lease ends
 	lost      bool
+	refused   bool       // lost because the store was too busy to keep a record
 	handover  bool       // a ready step does not fit into this invocation
 	lane      queue.Lane // of a hand-over
 }

@@ -38,6 +38,9 @@ func (x *run) work() error {
 		switch {
 		case x.lost:
 			x.cut(errCut)
+			if x.refused {
+				x.outlived()
+			}
 			return errNotMine
 		case plan.Finish != nil && x.busy == 0:
 			again, err := x.finish(plan.Finish, nil)
@@ -233,7 +236,7 @@ func (x *run) decideIf(yes bool) (p engine.Plan) {
 func (x *run) stored(ev event) {
 	if ev.err != nil {
 		x.r.log.Warn("checkpoint failed", "execution", x.pk, "error", ev.err)
-		x.lost = true
+		x.lost, x.refused = true, x.refused || transient(ev.err)
 		return
 	}
 	x.wroteStep = true
@@ -245,6 +248,21 @@ func (x *run) stored(ev event) {
 	}
 	if ev.adopted {
 		x.machine.Forget() // what was derived from the outcome that lost
+	}
+}
+
+// outlived takes off, before it is counted, the crash that the takeover of this
+// lease will count: its holder lives, and the store was too busy. The lease must
+// not be released, for what was called without a record is in doubt. Where this
+// write fails too, a crash is counted.
+func (x *run) outlived() {
+	_, err := x.r.write(x.ctx, table.Write{
+		Key: table.Key{PK: x.pk, SK: "0"}, Kind: table.Update,
+		Set: table.Attrs{record.AtCrashes: table.Int(x.meta.Crashes - 1)},
+		If:  table.All(equals(record.AtEpoch, x.epoch), equals(record.AtLease, x.until)),
+	}, "")
+	if _, failed := table.Failed(err); err != nil && !failed {
+		x.r.log.Warn("a busy store will count as a crash", "execution", x.pk, "error", err)
 	}
 }
 
