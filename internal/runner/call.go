@@ -45,13 +45,16 @@ func (x *run) startAll(calls []engine.Call) {
 func (x *run) fits(s *workflow.Step) bool {
 	now, end := x.r.now(), x.mustEnd()
 	span := (s.AttemptTimeout + closing).Milliseconds()
+	// An Express state machine's call can be made once only: not beside others
+	// that may take the worker along.
+	alone := s.AttemptTimeout > x.r.times.MaxAttempt || s.Express
 	shared := x.d.Lane != queue.Solo
 	switch {
 	case x.calls.Err() != nil: // the lease was nearly over, and no call can be made any more
-	case shared && (s.AttemptTimeout > x.r.times.MaxAttempt || span > end-x.began):
+	case shared && (alone || span > end-x.began):
 		x.lane = queue.Solo
 	case x.r.draining(), now+span > end, shared && now >= x.began+x.r.times.NoNewStep.Milliseconds():
-		if s.AttemptTimeout > x.r.times.MaxAttempt {
+		if alone {
 			x.lane = queue.Solo
 		}
 	default:

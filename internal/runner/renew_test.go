@@ -31,6 +31,26 @@ func TestAFailedRenewalIsTriedAgainBeforeTheLeaseEnds(t *testing.T) {
 	})
 }
 
+// The call of an Express state machine cannot be repeated: however short, it is
+// made on solo, where no other execution can take its worker along.
+func TestAnExpressStateMachineIsCalledOnSolo(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document("name: short\nsteps:\n  - {id: a, type: stepfunctions, express: true, attemptTimeout: 5s, stateMachine: \"arn:aws:states:eu-central-1:111122223333:stateMachine:stepline-quick\"}\n")
+		first := w.process("first")
+		id := first.begins("short")
+		first.take(w.message(id)).wait()
+		if n := len(w.calls(id, "a")); n != 0 {
+			t.Fatalf("%d calls on the lane that is shared, want none", n)
+		}
+		m := w.message(id)
+		if m.lane != queue.Solo {
+			t.Fatalf("it goes on by %s, want solo", m)
+		}
+		w.process("solo").take(m).wait()
+		w.called(id, "a", 1)
+	})
+}
+
 // shortWaits calls once, which takes it to the solo lane, and then only waits,
 // each time too short to be released, for longer than a lease lasts.
 func shortWaits() string {

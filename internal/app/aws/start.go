@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/invocation"
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/queue/sqs"
+	"github.com/seed-926d1ba8/stepline/internal/table/dynamodb"
 	"github.com/seed-926d1ba8/stepline/internal/telemetry"
 )
 
@@ -31,7 +33,10 @@ func Start(ctx context.Context, getenv func(string) string, out io.Writer, now f
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := cloud.Check(ctx); err != nil {
+	switch err := cloud.Table.Check(ctx); {
+	case errors.Is(err, dynamodb.ErrUnchecked): // the first call that needs the table will say more
+		log.WarnContext(ctx, "the function starts without a look at its table", slog.Any("error", err))
+	case err != nil:
 		return nil, log, refuse(ctx, log, err)
 	}
 	return cloud, log, nil

@@ -41,7 +41,7 @@ func dynamo(t *testing.T, status int, body string) string {
 	return s.URL
 }
 
-func TestStartRefusesInOneLine(t *testing.T) {
+func TestStartSaysWhatIsWrongInOneLine(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "local")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "local")
 	const noIndex = `{"Table":{"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}],
@@ -49,20 +49,21 @@ func TestStartRefusesInOneLine(t *testing.T) {
 	forbidden := dynamo(t, http.StatusBadRequest, `{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"not authorized"}`)
 	for name, c := range map[string]struct {
 		getenv func(string) string
-		want   string // "": it starts
+		want   string
+		starts bool
 	}{
-		"variable missing": {environment(forbidden, map[string]string{"STEPLINE_TABLE": ""}), "STEPLINE_TABLE is not set"},
-		"index missing":    {environment(dynamo(t, http.StatusOK, noIndex), nil), `index \"hist\"`},
-		"table missing":    {environment(dynamo(t, http.StatusBadRequest, `{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException","message":"no"}`), nil), "there is no table"},
-		"may not ask":      {environment(forbidden, nil), ""},
+		"variable missing": {environment(forbidden, map[string]string{"STEPLINE_TABLE": ""}), "STEPLINE_TABLE is not set", false},
+		"index missing":    {environment(dynamo(t, http.StatusOK, noIndex), nil), `index \"hist\"`, false},
+		"table missing":    {environment(dynamo(t, http.StatusBadRequest, `{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException","message":"no"}`), nil), "there is no table", false},
+		"may not ask":      {environment(forbidden, nil), "without a look at its table", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			cloud, _, err := Start(t.Context(), c.getenv, &log, time.Now)
-			if (err == nil) != (c.want == "") || (cloud == nil) != (c.want != "") {
+			if (err == nil) != c.starts || (cloud != nil) != c.starts {
 				t.Fatalf("got %v, %v", cloud, err)
 			}
-			if c.want != "" && (strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), c.want)) {
+			if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), c.want) {
 				t.Errorf("got %s, want one line with %s", log.String(), c.want)
 			}
 		})

@@ -19,10 +19,13 @@ var shapes = []struct{ index, partition, sort, sortType string }{
 	{table.Due, table.DuePK, table.DueSK, "N"},
 }
 
+// ErrUnchecked is Check's answer without a verdict.
+var ErrUnchecked = errors.New("the table cannot be looked at")
+
 // Check looks whether the table has the keys and the indexes that the port
-// needs. The error is one line that names what is missing. Where the table
-// cannot be asked (no permission, no answer) there is no verdict, and no error:
-// the first call that needs the table will say.
+// needs. The error is one line that names what is missing, or ErrUnchecked where
+// the table cannot be asked (no permission, no answer): then there is no verdict,
+// and the first call that needs the table will say.
 func (t *Table) Check(ctx context.Context) error {
 	ctx, _ = watched(ctx)
 	out, err := t.client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &t.name})
@@ -31,7 +34,7 @@ func (t *Table) Check(ctx context.Context) error {
 	case errors.As(err, &absent):
 		return fmt.Errorf("there is no table %q here", t.name)
 	case err != nil || out.Table == nil:
-		return nil //nolint:nilerr // no answer is no verdict
+		return fmt.Errorf("%w: table %q: %w", ErrUnchecked, t.name, err)
 	}
 	keys := map[string][]types.KeySchemaElement{"": out.Table.KeySchema}
 	for i := range out.Table.GlobalSecondaryIndexes {
