@@ -22,7 +22,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return 0
 	}
 	if err == nil {
-		err = serve(ctx, c, getenv, stdout, telemetry.NewLogger(stderr, c.LogLevel))
+		log := telemetry.NewLogger(stderr, c.LogLevel)
+		telemetry.TakeOver(log)
+		err = serve(ctx, c, getenv, stdout, log)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "stepline: %v\n", err)

@@ -24,6 +24,7 @@ func Start(ctx context.Context, getenv func(string) string, out io.Writer, now f
 	LimitMemory(getenv)
 	c, err := FromEnv(getenv)
 	log := invocation.Logger(telemetry.NewLogger(out, c.LogLevel))
+	telemetry.TakeOver(log)
 	if err != nil {
 		return nil, log, refuse(ctx, log, err)
 	}
