@@ -43,7 +43,7 @@ func parseObject(b json.RawMessage, allowed ...string) *object {
 	for name, raw := range members(b) {
 		switch {
 		case !slices.Contains(allowed, name):
-			o.fault("/"+escapePointer(name), "is not a known field; known are "+strings.Join(allowed, ", "))
+			o.fault("/"+escapePointer(name), "is not a known field; "+knownFields(allowed))
 		case o.raw(name) != nil:
 			o.fault("/"+name, "is given twice")
 		default:
@@ -51,6 +51,13 @@ func parseObject(b json.RawMessage, allowed ...string) *object {
 		}
 	}
 	return o
+}
+
+func knownFields(allowed []string) string {
+	if len(allowed) == 0 {
+		return "this call takes none"
+	}
+	return "known are " + strings.Join(allowed, ", ")
 }
 
 // members yields the members of a well-formed object in order. Being

@@ -61,8 +61,8 @@ func (a *API) start(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// afterStart is the execution as it stands, where the caller waits for its end
-// or asks again; nil where the plain answer to a start is due. Only a replay,
+// afterStart is the execution as it stands, where the caller has waited for its
+// end, in vain or not, or asks again; nil where the plain answer to a start is due. Only a replay,
 // which has started nothing, fails with what reading fails with.
 func (a *API) afterStart(w http.ResponseWriter, r *http.Request, tenant string, s runner.Started) (*history.Execution, error) {
 	ended := s.Ended
@@ -78,7 +78,8 @@ func (a *API) afterStart(w http.ResponseWriter, r *http.Request, tenant string, 
 			stop()
 		}
 	}
-	if !ended && !s.Replayed {
+	waited := preferred && wait > 0
+	if !waited && !ended && !s.Replayed {
 		return nil, nil
 	}
 	x, err := a.readEnd(r.Context(), tenant, s.ID, end)
@@ -89,8 +90,6 @@ func (a *API) afterStart(w http.ResponseWriter, r *http.Request, tenant string, 
 		return nil, nil //nolint:nilerr // what was started exists, whether it can be read or not
 	case x.Status.Terminal():
 		return x, nil
-	case !s.Replayed:
-		return nil, nil
 	}
 	open := *x
 	open.Steps, open.Cost = nil, nil

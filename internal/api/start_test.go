@@ -233,6 +233,19 @@ func TestAfterAStartNothingFails(t *testing.T) {
 	}
 }
 
+// Whoever has waited in vain learns what it waits for, not how it began.
+func TestAWaitInVainShowsTheState(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.engine.await = func(context.Context) error { return context.DeadlineExceeded }
+	b.reads.x = ended(record.Waiting)
+	b.reads.x.WaitingFor = []history.Wait{{Step: "one", Reason: "callback"}}
+	out := b.want(202, "POST", "/v1/executions", `{"workflow":"orders"}`, "Prefer", "wait=1")
+	if x := decode[history.Execution](t, out); x.Status != record.Waiting || len(x.WaitingFor) != 1 || x.Steps != nil {
+		t.Errorf("answer %s: want it waiting for the callback, without steps", out.body)
+	}
+}
+
 func TestReplays(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
