@@ -128,6 +128,27 @@ const maxLive = 4
 // may linger: on solo it is received three times, 16 minutes apart.
 const extraLife = 50 * time.Minute
 
+// replaced is how many of an execution's messages are in the hands of those who
+// have sent others in their place: they are deleted with their batches. Callers
+// hold mu.
+func (w *world) replaced(pk string) (n int) {
+	for _, h := range w.hosts {
+		if h.proc == nil {
+			continue
+		}
+		for _, inv := range w.running(h.proc) {
+			held := 0
+			for _, in := range inv.hands {
+				if in == pk {
+					held++
+				}
+			}
+			n += min(held, inv.replaced[pk])
+		}
+	}
+	return n
+}
+
 // checkSend counts the live messages of an execution. Callers hold mu.
 func (w *world) checkSend(c *call, msg *message) {
 	x := w.executions[msg.pk]
@@ -157,13 +178,7 @@ func (w *world) checkSend(c *call, msg *message) {
 		x.extras = x.extras[1:]
 	}
 	c.inv.replaced[msg.pk]++
-	held := 0
-	for _, pk := range c.inv.hands {
-		if pk == msg.pk {
-			held++
-		}
-	}
-	live -= min(held, c.inv.replaced[msg.pk]) // what these replace is deleted with the batch
+	live -= w.replaced(msg.pk)
 	x.mostLive = max(x.mostLive, live-len(x.extras))
 	if live > maxLive+len(x.extras) {
 		w.fail(msg.pk, "%d live messages, %d of them the world's or a client's", live, len(x.extras))
