@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/sqlitefile"
 )
 
 // A disk that is really full: starts are refused with 503, what was
@@ -56,6 +58,22 @@ func TestKilledOnAFullDisk(t *testing.T) {
 	again := start(t, d.setting)
 	d.allIsThere(again)
 	again.stop()
+}
+
+// Stopped, and started when the disk is full: a file without a log needs room
+// for one even to be read, which is no damage.
+func TestStartedOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	valid := worked(t)
+	d := &full{setting: setting{data: filepath.Join(smallDisk(t, "8m"), "data"), template: theTemplate}}
+	file := filepath.Join(d.data, sqlitefile.Name)
+	must(t, os.Mkdir(d.data, 0o700))
+	must(t, os.WriteFile(file, valid, 0o600))
+	d.fillUp(t)
+	d.refuses(t, "has no space left")
+	if after, err := os.ReadFile(file); err != nil || !bytes.Equal(after, valid) {
+		t.Errorf("the file was changed (%v)", err)
+	}
 }
 
 // full is a program whose disk has run full under work.

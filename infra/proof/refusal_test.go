@@ -31,7 +31,13 @@ func TestUnusableData(t *testing.T) {
 		"of another program":        {overwrite(func(b []byte) { copy(b[68:], "MPBX") }), "belongs to another program"},
 		"of a newer version":        {overwrite(func(b []byte) { b[63] = 99 }), "use a newer version"},
 		"read-only file":            {func(t *testing.T, file string) { must(t, os.Chmod(file, 0o400)) }, "is not writable"},
-		"read-only folder":          {func(t *testing.T, file string) { must(t, os.Chmod(filepath.Dir(file), 0o500)) }, "is not writable"},
+		"read-only folder":          {closeFolder, "is not writable"},
+		"folder read-only by now": {func(t *testing.T, file string) {
+			lock := filepath.Join(filepath.Dir(file), "stepline.lock")
+			must(t, os.WriteFile(lock, nil, 0o666))
+			must(t, os.Chmod(lock, 0o666)) //nolint:gosec // whoever runs the program may open it
+			closeFolder(t, file)
+		}, "is not writable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -78,6 +84,11 @@ func overwrite(edit func([]byte)) func(*testing.T, string) {
 		edit(b)
 		must(t, os.WriteFile(file, b, 0o600))
 	}
+}
+
+func closeFolder(t *testing.T, file string) {
+	t.Helper()
+	must(t, os.Chmod(filepath.Dir(file), 0o500)) //nolint:gosec // a folder, which must be entered
 }
 
 // nobody runs the program when root runs the tests: to root nothing is

@@ -128,7 +128,7 @@ func runtimeMessage(err error) string {
 	}
 	for prefix, say := range map[string]string{
 		"memory budget exceeded": "it takes too much memory or too many iterations",
-		"cannot fetch":           "it reads a field of a value that is absent or has no fields",
+		"cannot fetch":           "it reads a field of a value that is absent or has no fields; ?. in place of . allows for that",
 		"invalid operation":      "an operation is applied to values of the wrong type",
 		"interface conversion":   "an operation is applied to values of the wrong type",
 		"reflect":                "an operation is applied to values of the wrong type",

@@ -11,6 +11,9 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 const (
@@ -99,11 +102,11 @@ func (c *conn) setUp(fresh bool, maxBytes int64) error {
 func (c *conn) verify() error {
 	pages, err := c.number("PRAGMA page_count")
 	if err != nil {
-		return plain(Name+" is damaged", err)
+		return unreadable(err)
 	}
 	size, err := c.number("PRAGMA page_size")
 	if err != nil {
-		return plain(Name+" is damaged", err)
+		return unreadable(err)
 	}
 	scope := "PRAGMA quick_check(1)"
 	if pages*size > checkBelow {
@@ -116,7 +119,7 @@ func (c *conn) verify() error {
 	})
 	switch {
 	case err != nil:
-		return plain(Name+" is damaged", err)
+		return unreadable(err)
 	case verdict != "ok":
 		return fmt.Errorf("%s is damaged (%.200s); restore it from a backup", Name, strings.ReplaceAll(verdict, "\n", " "))
 	}
@@ -127,15 +130,15 @@ func (c *conn) verify() error {
 func (c *conn) claim() error {
 	app, err := c.number("PRAGMA application_id")
 	if err != nil {
-		return plain(Name+" is damaged", err)
+		return unreadable(err)
 	}
 	version, err := c.number("PRAGMA user_version")
 	if err != nil {
-		return plain(Name+" is damaged", err)
+		return unreadable(err)
 	}
 	tables, err := c.number("SELECT count(*) FROM sqlite_schema")
 	if err != nil {
-		return plain(Name+" is damaged", err)
+		return unreadable(err)
 	}
 	switch {
 	case app == applicationID && version > Format:
@@ -179,6 +182,24 @@ func preallocate(path string, size int64) {
 }
 
 // plain is an error on one line: what is wrong, and the cause.
+// unreadable says why a file could not be read. Not every reason is damage:
+// SQLite reads with a log beside the file, which it must be able to write.
+func unreadable(err error) error {
+	var e *sqlite.Error
+	if errors.As(err, &e) && e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE {
+		return plain("has no space left", err) // for the index of the log
+	}
+	switch code(err) {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return plain(Name+" is damaged", err)
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+		return plain("is not writable", err)
+	case sqlite3.SQLITE_FULL:
+		return plain("has no space left", err)
+	}
+	return plain(Name+" cannot be read", err)
+}
+
 func plain(what string, cause error) error {
 	return fmt.Errorf("%s (%w)", what, cause)
 }
