@@ -10,8 +10,8 @@ import (
 
 // Event is one thing that happened to an execution. Types: created, started,
 // attempt_started, attempt_succeeded, attempt_failed, attempt_cancelled, waited
-// (a wait step is over; At is its end), waiting (still, for what Reason says),
-// and succeeded, failed, cancelled or timed_out at the end.
+// (a wait step is over; At is its end), waiting (for what Reason says, since
+// then), and succeeded, failed, cancelled or timed_out at the end.
 type Event struct {
 	At       time.Time  `json:"at"`
 	Type     string     `json:"type"`
@@ -65,15 +65,33 @@ func appendAttempts(events []Event, s *history.Step) []Event {
 	return events
 }
 
-// appendWait tells of a wait step that is over. One that still waits is among
-// what the execution waits for.
+// appendWait tells of a wait that is over. One that goes on is among what the
+// execution waits for.
 func appendWait(events []Event, s *history.Step) []Event {
-	if s.Type != string(workflow.Wait) || s.StartedAt == nil || s.EndedAt == nil {
+	since := waitedSince(s)
+	if since == nil || !s.Status.Terminal() {
 		return events
 	}
+	if s.Type == string(workflow.Callback) || s.EndedAt == nil { // when it came or was given up, no record says
+		return append(events, Event{At: *since, Type: "waiting", Step: s.ID, Reason: s.Type})
+	}
 	return append(events,
-		Event{At: *s.StartedAt, Type: "waiting", Step: s.ID, Reason: "wait", Until: s.EndedAt},
+		Event{At: *since, Type: "waiting", Step: s.ID, Reason: s.Type, Until: s.EndedAt},
 		Event{At: *s.EndedAt, Type: "waited", Step: s.ID})
+}
+
+// waitedSince is when a step began to wait for a time or for its callback; nil
+// when it did not. A callback that is announced is waited for from then on.
+func waitedSince(s *history.Step) *time.Time {
+	switch n := len(s.Attempts); {
+	case s.Type != string(workflow.Wait) && s.Type != string(workflow.Callback):
+		return nil
+	case n == 0:
+		return s.StartedAt
+	case s.Attempts[n-1].Outcome == "succeeded":
+		return s.Attempts[n-1].EndedAt
+	}
+	return nil
 }
 
 // lastOf is the time of a step's last event, or of the execution's last one

@@ -20,6 +20,14 @@ func TestTimelineTellsOfWaits(t *testing.T) {
 		CreatedAt: *at(1), StartedAt: at(2), Status: record.Waiting,
 		Steps: []history.Step{
 			{ID: "past", Type: "wait", Status: record.StepSucceeded, StartedAt: at(3), EndedAt: at(5)},
+			{ID: "called", Type: "callback", Status: record.StepSucceeded, StartedAt: at(3)},
+			{ID: "announced", Type: "callback", Status: record.StepFailed, StartedAt: at(3), EndedAt: at(4), Attempts: []history.Attempt{
+				{N: 1, StartedAt: *at(3), EndedAt: at(4), Outcome: "succeeded"},
+			}},
+			{ID: "unheard", Type: "callback", Status: record.StepFailed, StartedAt: at(3), EndedAt: at(4), Attempts: []history.Attempt{
+				{N: 1, StartedAt: *at(3), EndedAt: at(4), Outcome: "failed"},
+			}},
+			{ID: "given up", Type: "wait", Status: record.StepCancelled, StartedAt: at(4)},
 			{ID: "open", Type: "wait", Status: record.StepWaiting, StartedAt: at(5)},
 		},
 		WaitingFor: []history.Wait{{Step: "open", Reason: "wait", Until: at(9)}},
@@ -28,6 +36,13 @@ func TestTimelineTellsOfWaits(t *testing.T) {
 		{At: *at(1), Type: "created"},
 		{At: *at(2), Type: "started"},
 		{At: *at(3), Type: "waiting", Step: "past", Reason: "wait", Until: at(5)},
+		{At: *at(3), Type: "waiting", Step: "called", Reason: "callback"},
+		{At: *at(3), Type: "attempt_started", Step: "announced"},
+		{At: *at(3), Type: "attempt_started", Step: "unheard"},
+		{At: *at(4), Type: "attempt_succeeded", Step: "announced"},
+		{At: *at(4), Type: "waiting", Step: "announced", Reason: "callback"},
+		{At: *at(4), Type: "attempt_failed", Step: "unheard"},
+		{At: *at(4), Type: "waiting", Step: "given up", Reason: "wait"},
 		{At: *at(5), Type: "waited", Step: "past"},
 		{At: *at(5), Type: "waiting", Step: "open", Reason: "wait", Until: at(9)},
 	}
