@@ -42,8 +42,13 @@ func (p *parser) headers(pointer string, o map[string]any) {
 			p.fault(at, "must be given once; it is there in another letter case too")
 		}
 		seen[lower] = true
-		if v, ok := given[name].(string); ok && !dynamic(v) && strings.ContainsFunc(v, unprintable) {
-			p.fault(at, "must be one line without control characters")
+		switch v := given[name].(type) {
+		case []any:
+			p.fault(at, "must be a string, a number or an expression, not a list")
+		case string:
+			if !dynamic(v) && strings.ContainsFunc(v, unprintable) {
+				p.fault(at, "must be one line without control characters")
+			}
 		}
 	}
 }

@@ -82,6 +82,7 @@ func TestFaults(t *testing.T) {
 		"own auth":           {step("{id: a, type: http, request: {url: \"http://x\", auth: {header: {name: Traceparent, secret: s}}}}"), "/steps/0/request/auth/header/name: must not be set"},
 		"header's name":      {step("{id: a, type: webhook, url: \"http://x\", sign: {secret: s}, headers: {a b: y}}"), "/steps/0/headers/a b: must be the name of a header"},
 		"header's lines":     {step("{id: a, type: http, request: {url: \"http://x\", headers: {A: \"b\\nc\"}}}"), "/steps/0/request/headers/A: must be one line"},
+		"header's list":      {step("{id: a, type: http, request: {url: \"http://x\", headers: {A: [1]}}}"), "/steps/0/request/headers/A: must be a string"},
 		"header twice":       {step("{id: a, type: http, request: {url: \"http://x\", headers: {A: b, a: c}}}"), "/steps/0/request/headers/a: must be given once"},
 		"number of seconds":  {"name: w\ntimeout: 5\nsteps: [{id: a, type: transform, output: 1}]", "/timeout: must be a duration such as"},
 		"zero duration":      {step("{id: a, type: wait, duration: 0s}"), "/steps/0/duration: must be at least"},
