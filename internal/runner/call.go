@@ -95,7 +95,7 @@ func (x *run) start(c engine.Call) {
 		switch cause := context.Cause(x.calls); {
 		case errors.Is(cause, errCancelled) && ev.result.Err != nil:
 			ev.result.Err = &record.Error{Category: string(retry.Cancelled), Message: "cancelled on request while it was being called"}
-		case cause != nil && res.Err != nil && (res.Err.Unclear || res.Err.Category == retry.Cancelled || res.Err.Category == retry.Timeout):
+		case cause != nil && res.Err != nil && !res.Err.Answered && (res.Err.Unclear || res.Err.Category == retry.Cancelled || res.Err.Category == retry.Timeout):
 			ev.cut = true // a definite answer that came just before counts
 			ev.result.Err = &record.Error{Category: string(retry.Unknown), Message: "the worker stopped while the step was being called"}
 		}

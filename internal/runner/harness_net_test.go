@@ -124,7 +124,7 @@ func (c caller) answered(ctx context.Context, name string, a answer) step.Result
 	case cut != nil:
 		return step.Result{Err: cut}
 	case a.fails != "":
-		return step.Result{Err: &step.Error{Category: a.fails, Code: string(a.fails), Message: cmp.Or(a.says, name+" does not work")}}
+		return step.Result{Err: &step.Error{Category: a.fails, Code: string(a.fails), Message: cmp.Or(a.says, name+" does not work"), Answered: true}}
 	case a.output == "":
 		a.output = `{"from":"` + name + `"}`
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/record"
+	"github.com/seed-926d1ba8/stepline/internal/retry"
 	"github.com/seed-926d1ba8/stepline/internal/runner"
 	"github.com/seed-926d1ba8/stepline/internal/table"
 )
@@ -28,6 +29,21 @@ func TestAFailedRenewalIsTriedAgainBeforeTheLeaseEnds(t *testing.T) {
 		if got := busy.sprung(); got != busy.times {
 			t.Errorf("%d renewals met a busy store, want %d", got, busy.times)
 		}
+	})
+}
+
+// An answer that comes as the lease ends is an answer, also one that says "408":
+// it counts, and the step is not called once more than it may be.
+func TestAFailureThatIsAnswerCountsAtTheEndOfALease(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document("name: once\nsteps:\n  - {id: a, type: http, idempotent: false, retry: {strategy: none}, request: {url: \"http://there/a\"}}\n")
+		w.answers("a", answer{fails: retry.Timeout, then: func(c made) { c.by.freeze(70 * time.Second) }})
+		id := w.process("api").begins("once")
+		w.process("one").take(w.message(id)).wait()
+		if m := w.ends(id, time.Minute); m.Status != record.Failed || m.Error.Category != string(retry.Timeout) {
+			t.Errorf("it ends as %s (%v), want failed by the answer", m.Status, m.Error)
+		}
+		w.called(id, "a", 1)
 	})
 }
 

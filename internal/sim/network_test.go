@@ -171,7 +171,7 @@ func (f *flight) decide() {
 	spare := f.s.delicate || f.site.failures[f.run]+max(b.failFirst-f.site.planned, 0)+1 < f.s.policy.attempts
 	switch {
 	case b.hopeless && !f.site.mended:
-		f.err = &step.Error{Category: retry.ClientError, Code: "400", Message: "hopeless"}
+		f.err = &step.Error{Category: retry.ClientError, Code: "400", Message: "hopeless", Answered: true}
 	case spare && w.strikes(dyingDestination, d):
 		f.err = &step.Error{Category: retry.Network, Code: "reset", Message: "the destination died", Unclear: d.chance(0.7)}
 	case spare && w.strikes(hangingDestination, d):
@@ -204,11 +204,11 @@ func planned5xx(status int, d *dice) *step.Error {
 	case 0:
 		return &step.Error{Category: retry.Network, Code: "refused", Message: "refused"}
 	case 429:
-		return &step.Error{Category: retry.RateLimited, Code: "429", Message: "slow down", RetryAfter: d.between(0, 3*time.Second)}
+		return &step.Error{Category: retry.RateLimited, Code: "429", Message: "slow down", Answered: true, RetryAfter: d.between(0, 3*time.Second)}
 	case 504:
-		return &step.Error{Category: retry.Timeout, Code: "504", Message: "gateway timeout"}
+		return &step.Error{Category: retry.Timeout, Code: "504", Message: "gateway timeout", Answered: true}
 	}
-	return &step.Error{Category: retry.Upstream, Code: fmt.Sprint(status), Message: "not today"}
+	return &step.Error{Category: retry.Upstream, Code: fmt.Sprint(status), Message: "not today", Answered: true}
 }
 
 // returns brings the answer back to the caller.

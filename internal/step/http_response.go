@@ -51,7 +51,7 @@ func (h *HTTP) refusal(req *request, res *http.Response) *Error {
 	e := &Error{
 		Category: retry.FromHTTP(status), Code: strconv.Itoa(status),
 		Message:    req.name() + " answered " + strconv.Itoa(status),
-		RetryAfter: h.retryAfter(res.Header.Get("Retry-After")),
+		RetryAfter: h.retryAfter(res.Header.Get("Retry-After")), Answered: true,
 		// A gateway that lost its upstream does not know what happened there.
 		Unclear: status == http.StatusBadGateway || status == http.StatusGatewayTimeout,
 	}

@@ -157,6 +157,9 @@ func TestStatuses(t *testing.T) {
 			if unclear := status == 502 || status == 504; got.Err.Unclear != unclear {
 				t.Errorf("unclear %v, want %v", got.Err.Unclear, unclear)
 			}
+			if !got.Err.Answered {
+				t.Error("it does not say that it is an answer")
+			}
 		})
 	}
 }

@@ -99,6 +99,8 @@ type Error struct {
 	// Unclear: the request may have reached the destination, so its effect may
 	// have happened.
 	Unclear bool `json:"-"`
+	// Answered: the destination itself said so, in an answer that came whole.
+	Answered bool `json:"-"`
 }
 
 func (e *Error) Error() string { return e.Message }

@@ -46,7 +46,7 @@ func outcome(output string) Result {
 // executionError is why an execution has not succeeded. The cause that
 // Step Functions gives may hold anything, so only the error's name is shown.
 func executionError(status types.ExecutionStatus, name string) *Error {
-	e := &Error{Category: retry.ClientError, Code: "failed", Message: "the state machine's execution failed"}
+	e := &Error{Category: retry.ClientError, Code: "failed", Message: "the state machine's execution failed", Answered: true}
 	switch status {
 	case types.ExecutionStatusTimedOut:
 		e.Category, e.Code, e.Message = retry.Timeout, "timed_out", "the state machine's execution ran out of time"

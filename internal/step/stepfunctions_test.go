@@ -236,7 +236,7 @@ func TestExpressIsOneCall(t *testing.T) {
 	if res := c.Call(t.Context(), call); res.Err == nil || res.Err.Category != retry.ClientError || res.Err.Code != "Odd" || res.Err.Unclear {
 		t.Errorf("got %+v", res.Err)
 	}
-	if res := c.Call(t.Context(), call); res.Err == nil || res.Err.Category != retry.Timeout || res.Err.Unclear {
+	if res := c.Call(t.Context(), call); res.Err == nil || res.Err.Category != retry.Timeout || res.Err.Unclear || !res.Err.Answered {
 		t.Errorf("got %+v", res.Err)
 	}
 	// Its answer is lost: nobody knows, and the SDK must not try again.
