@@ -3,6 +3,7 @@ package proof
 import (
 	"bufio"
 	"bytes"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,10 +46,16 @@ func TestExecutionsShareTheirSyncs(t *testing.T) {
 	t.Parallel()
 	const executions = 1000
 	called := newService(t, 0)
+	answer, inner := make(chan struct{}), called.Config.Handler
+	called.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		<-answer
+		inner.ServeHTTP(w, r)
+	})
 	trace := filepath.Join(t.TempDir(), "trace")
 	p := start(t, setting{data: t.TempDir(), under: strace(t, trace, "open,openat,fsync,fdatasync")})
 	p.register(fiveSteps(called.URL))
 	ids := p.startMany(executions, 100, "five")
+	close(answer) // the load does not depend on how fast they could be started
 	if ends := p.awaitAll(ids, time.Minute); ends["succeeded"] != executions {
 		t.Fatalf("%v, %d succeeded wanted", ends, executions)
 	}
