@@ -36,11 +36,11 @@ func TestAFailedRenewalIsTriedAgainBeforeTheLeaseEnds(t *testing.T) {
 // it counts, and the step is not called once more than it may be.
 func TestAFailureThatIsAnswerCountsAtTheEndOfALease(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.document("name: once\nsteps:\n  - {id: a, type: http, idempotent: false, retry: {strategy: none}, request: {url: \"http://there/a\"}}\n")
+		w.document("name: once\nsteps:\n  - {id: a, type: http, idempotent: false, attemptTimeout: 5m, retry: {strategy: none}, request: {url: \"http://there/a\"}}\n")
 		w.answers("a", answer{fails: retry.Timeout, then: func(c made) { c.by.freeze(70 * time.Second) }})
+		w.lambda()
 		id := w.process("api").begins("once")
-		w.process("one").take(w.message(id)).wait()
-		if m := w.ends(id, time.Minute); m.Status != record.Failed || m.Error.Category != string(retry.Timeout) {
+		if m := w.ends(id, 80*time.Second); m.Status != record.Failed || m.Error.Category != string(retry.Timeout) {
 			t.Errorf("it ends as %s (%v), want failed by the answer", m.Status, m.Error)
 		}
 		w.called(id, "a", 1)
