@@ -184,7 +184,7 @@ func (f *flow) until(t *testing.T, id, status string) object {
 		if o.text("status") == status {
 			return o
 		}
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond) // the container is asked over HTTP, which nothing can wake us from
 	}
 	t.Fatalf("%s is not %s after a minute: %s", id, status, dump(o))
 	return nil
@@ -251,7 +251,7 @@ func (f *flow) poisoned(t *testing.T) {
 		if len(kept) == 2 {
 			return
 		}
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond) // the dead-letter function is another process
 	}
 	t.Error("the two messages are not kept as dead letters after a minute")
 }

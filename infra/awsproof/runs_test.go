@@ -87,7 +87,7 @@ func TestWholeRuns(t *testing.T) {
 // until waits for an execution's status.
 func (w *world) until(id string, want record.Status) *record.Meta {
 	w.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) { // other processes work; the table cannot call us
 		m := w.metas([]string{id})[0]
 		if m.Status == want {
 			return m

@@ -136,7 +136,7 @@ func (w *world) ends(ids []string, within time.Duration) map[record.Status]int {
 	w.t.Helper()
 	counts := map[record.Status]int{}
 	open := ids
-	for deadline := time.Now().Add(within); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(within); ; time.Sleep(200 * time.Millisecond) { // other processes work; the table cannot call us
 		var left []string
 		for _, m := range w.metas(open) {
 			if m.Status.Terminal() {

@@ -128,7 +128,7 @@ func (p *provider) measure(ctx context.Context, engine *child, every, d time.Dur
 func (p *provider) sender(ctx context.Context, next time.Time, every time.Duration, end time.Time) (took []time.Duration, err error) {
 	for ; next.Before(end) && time.Now().Before(end); next = next.Add(every) {
 		if every > 0 {
-			time.Sleep(time.Until(next))
+			time.Sleep(time.Until(next)) // the pace is what is measured
 		} else {
 			next = time.Now()
 		}

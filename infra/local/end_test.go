@@ -126,7 +126,7 @@ func (p *program) succeeds(id string) {
 		Status string
 		Error  json.RawMessage
 	}
-	for late := time.Now().Add(20 * time.Second); time.Now().Before(late); time.Sleep(20 * time.Millisecond) {
+	for late := time.Now().Add(20 * time.Second); time.Now().Before(late); time.Sleep(20 * time.Millisecond) { // the program is asked as its users do
 		if p.call(http.MethodGet, "/executions/"+id, "", &ex); ex.Status == "succeeded" {
 			return
 		}

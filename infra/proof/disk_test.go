@@ -245,7 +245,7 @@ func (p *program) read(id string) started {
 // until asks again and again whether something has come true.
 func (p *program) until(limit time.Duration, what string, so func() bool) {
 	p.t.Helper()
-	for late := time.Now().Add(limit); !so(); time.Sleep(50 * time.Millisecond) {
+	for late := time.Now().Add(limit); !so(); time.Sleep(50 * time.Millisecond) { // another process, seen from outside
 		if time.Now().After(late) {
 			p.t.Fatalf("not within %s: %s\n%s", limit, what, p.log)
 		}

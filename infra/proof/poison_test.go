@@ -52,7 +52,7 @@ func TestPoisonedOnOneMachine(t *testing.T) {
 			if time.Now().After(limit) || e.Status == "failed" {
 				t.Fatalf("%s is %q (%v), want it %s after %d lives", id, e.Status, err, want, s.lives)
 			}
-			time.Sleep(50 * time.Millisecond)
+			time.Sleep(50 * time.Millisecond) // another process, seen from outside
 		}
 	}
 	t.Logf("%d lives", s.lives)

@@ -104,7 +104,7 @@ func (c *client) ask(method, target, body string, header ...string) (status int,
 		if c.mux.ServeHTTP(w, r); w.Code != http.StatusServiceUnavailable {
 			return w.Code, w.Body.String()
 		}
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // of the bubble: a Retry-After
 	}
 }
 
@@ -153,7 +153,7 @@ func (c *client) until(what, id string, as func(history.Execution) bool) history
 		if x := c.get(id); as(x) {
 			return x
 		}
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // of the bubble
 	}
 	c.t.Fatalf("%s is never %s, but %+v", id, what, c.get(id))
 	return history.Execution{}

@@ -126,7 +126,7 @@ func signals(c *client) {
 	c.want(409, "DELETE", "/v1/executions/"+other, "")
 	c.waits(id)
 	c.want(202, "POST", "/v1/executions/"+id+"/pause", "")
-	time.Sleep(time.Hour)
+	time.Sleep(time.Hour) // of the bubble: paused means for good
 	if x := c.get(id); x.Status != record.Paused {
 		c.t.Errorf("it is %s, want it paused", x.Status)
 	}
@@ -174,9 +174,9 @@ func lists(c *client) {
 	for range 7 {
 		ended = append(ended, c.start("one"))
 		waiting = append(waiting, c.start("slow"))
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // of the bubble: each starts at another time
 	}
-	time.Sleep(tabletest.MaxLag + time.Minute)
+	time.Sleep(tabletest.MaxLag + time.Minute) // until no index lags
 	c.lists("workflow=one&status=succeeded", ended)
 	c.lists("workflow=slow", waiting)
 	c.lists("status=waiting", waiting)

@@ -100,7 +100,7 @@ func (p *process) thaw() {
 		if left <= 0 {
 			return
 		}
-		time.Sleep(left)
+		time.Sleep(left) // of the bubble: it hangs
 	}
 }
 
@@ -109,7 +109,7 @@ func (p *process) travel() error {
 	if p.w.over() {
 		return errOver
 	}
-	time.Sleep(p.latency)
+	time.Sleep(p.latency) // of the bubble: the network's time
 	p.thaw()
 	if p.dead() {
 		return p.hang()

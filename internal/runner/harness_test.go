@@ -125,7 +125,7 @@ func (w *world) over() bool {
 func (w *world) since() time.Duration { return time.Since(w.start) }
 
 // pass lets time pass.
-func (w *world) pass(d time.Duration) { time.Sleep(d) }
+func (w *world) pass(d time.Duration) { time.Sleep(d) } // of the bubble
 
 // note adds a line to what happened and wakes whoever waits for a change.
 // Callers hold mu.

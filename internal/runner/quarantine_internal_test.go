@@ -26,7 +26,7 @@ func TestQuarantine(t *testing.T) {
 		second := enters(3, true)
 		first() // once more: it is no longer its place
 		enters(2, false)
-		time.Sleep(14 * time.Second)
+		time.Sleep(14 * time.Second) // of the bubble, as below
 		enters(4, false)
 		time.Sleep(2 * time.Second)
 		third := enters(4, true) // the second one has lived long enough

@@ -63,9 +63,9 @@ func TestValuesAreRememberedForAMinute(t *testing.T) {
 		}
 		want("one", 1)
 		f.put("two")
-		time.Sleep(KeepFor - 1)
+		time.Sleep(KeepFor - 1) // of the bubble, as everywhere here
 		want("one", 1)
-		time.Sleep(time.Nanosecond)
+		time.Sleep(time.Nanosecond) // now it is too old
 		want("two", 2)
 	})
 }
@@ -84,12 +84,12 @@ func TestWhatIsMissingIsAskedForAgainSoon(t *testing.T) {
 		if _, err := r.Resolve(t.Context(), "crm"); !errors.As(err, &missing) || f.asked.Load() != 1 {
 			t.Errorf("got %v after %d questions", err, f.asked.Load())
 		}
-		time.Sleep(RetryAfter)
+		time.Sleep(RetryAfter) // of the bubble: an absence is believed for so long
 		if got, err := r.Resolve(t.Context(), "crm"); got != "here" {
 			t.Errorf("got %q, %v", got, err)
 		}
 		f.put("")
-		time.Sleep(KeepFor)
+		time.Sleep(KeepFor) // a value is believed for so long
 		if _, err := r.Resolve(t.Context(), "crm"); !errors.As(err, &missing) {
 			t.Errorf("an empty secret is none, got %v", err)
 		}

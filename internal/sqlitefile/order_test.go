@@ -23,7 +23,7 @@ func TestLaterRides(t *testing.T) {
 			t.Errorf("%d rows in %d commits, want 2 in 1", n, commits)
 		}
 		f.Later(exec(insertStmt, int64(3), nil))
-		time.Sleep(lateness)
+		time.Sleep(lateness) // of the bubble: when Later commits by itself
 		synctest.Wait()
 		if n := rows(t, f); n != 3 {
 			t.Errorf("%d rows, want 3: nobody came, so Later must be flushed", n)
@@ -73,7 +73,7 @@ func TestLaterTriesAgain(t *testing.T) {
 		if err := f.Do(t.Context(), exec(brokenStmt, int64(2))); !errors.Is(err, ErrBusy) {
 			t.Fatal(err)
 		}
-		time.Sleep(again)
+		time.Sleep(again) // of the bubble: when Later tries again
 		synctest.Wait()
 		if n := rows(t, f); n != 1 {
 			t.Errorf("%d rows, want 1", n)

@@ -158,7 +158,7 @@ func unknownFailedID(t *testing.T, f Fixture) {
 	}()
 	synctest.Wait()
 	send(t, f.Queue, message("a"), message("b"))
-	time.Sleep(time.Hour)
+	time.Sleep(time.Hour) // of the bubble: long enough for every return
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
@@ -177,7 +177,7 @@ func slowHandler(t *testing.T, f Fixture) {
 		first = false
 		mu.Unlock()
 		if slow {
-			time.Sleep(Visibility + 10*time.Second)
+			time.Sleep(Visibility + 10*time.Second) // of the bubble: longer than the message is hidden
 		}
 		return slow
 	})
@@ -252,7 +252,7 @@ func depth(t *testing.T, f Fixture) {
 	c.expect(0, 2)
 	wantDepth(t, f.Queue, queue.Normal, 0, 1, 1)
 	c.stop()
-	time.Sleep(time.Hour)
+	time.Sleep(time.Hour) // of the bubble: all delays and visibilities are over
 	wantDepth(t, f.Queue, queue.Normal, 2, 0, 0)
 	if _, _, _, err := f.Queue.Depth(t.Context(), "no such lane"); err == nil {
 		t.Error("the depth of a lane that does not exist has no error")
@@ -278,7 +278,7 @@ func batchSize(t *testing.T, f Fixture) {
 
 func drain(t *testing.T, f Fixture) {
 	c := consume(t, f.Pump(queue.Normal, 1), func(queue.Delivery) bool {
-		time.Sleep(5 * time.Second)
+		time.Sleep(5 * time.Second) // of the bubble: the work that a drain waits for
 		return false
 	})
 	send(t, f.Queue, message("a"))

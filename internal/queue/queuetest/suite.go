@@ -130,7 +130,7 @@ func (c *consumer) record(ds []queue.Delivery) {
 
 // after lets d pass and returns what has been delivered since the start.
 func (c *consumer) after(d time.Duration) []queue.Delivery {
-	time.Sleep(d)
+	time.Sleep(d) // of the bubble
 	synctest.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()

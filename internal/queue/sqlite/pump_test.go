@@ -50,7 +50,7 @@ func start(t *testing.T, p *Pump, h queue.Handler) (stop func() time.Duration) {
 
 // pass lets time go by, and everything that is due then happen.
 func pass(d time.Duration) {
-	time.Sleep(d)
+	time.Sleep(d) // of the bubble
 	synctest.Wait()
 }
 
@@ -123,7 +123,7 @@ func TestConcurrency(t *testing.T) {
 			now, batches = now+len(ds), batches+1
 			most = max(most, now)
 			mu.Unlock()
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // of the bubble: the work, so that invocations overlap
 			mu.Lock()
 			now -= len(ds)
 			mu.Unlock()

@@ -35,7 +35,7 @@ func TestAdversaryMisbehaves(t *testing.T) {
 		for i := range 400 {
 			w.write(i)
 			w.reads(i)
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // of the bubble: the lag passes
 		}
 		counts := h.Counts()
 		for _, f := range tabletest.Faults {
@@ -179,7 +179,7 @@ func TestAdversaryIndexCatchesUp(t *testing.T) {
 			}
 		}
 		early := shown()
-		time.Sleep(tabletest.MaxLag)
+		time.Sleep(tabletest.MaxLag) // of the bubble: the lag is over
 		if late := shown(); early >= 20 || late != 20 {
 			t.Errorf("of 20 entries %d were shown at once and %d after two minutes", early, late)
 		}

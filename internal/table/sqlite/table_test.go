@@ -152,12 +152,12 @@ func TestExpiry(t *testing.T) {
 		if err := put(tab, t, prolonged, table.Attrs{table.ExpiryAttr: table.Int(now + 1_000_000)}); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(3 * sweepEvery / 2)
+		time.Sleep(3 * sweepEvery / 2) // of the bubble: one sweep
 		synctest.Wait()
 		if got := count(t, tab, "p"); got <= 101 || got >= 300 {
 			t.Errorf("after a minute %d of 300 items are left: one sweep must take those that have expired only", got)
 		}
-		time.Sleep(10 * time.Minute)
+		time.Sleep(10 * time.Minute) // all have expired that will
 		synctest.Wait()
 		if got := count(t, tab, "p"); got != 101 {
 			t.Errorf("%d items are left, want the 100 without expiry and the prolonged one", got)

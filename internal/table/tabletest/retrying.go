@@ -37,7 +37,7 @@ func (r *retrying) Get(ctx context.Context, keys []table.Key, strong bool) (item
 		if items, err = r.inner.Get(ctx, keys, strong); !again(err) {
 			break
 		}
-		time.Sleep(pause)
+		time.Sleep(pause) // see pause; so in all of them
 	}
 	return unmarkItems(items), err
 }
@@ -47,7 +47,7 @@ func (r *retrying) Query(ctx context.Context, q table.Query) (page table.Page, e
 		if page, err = r.inner.Query(ctx, q); !again(err) {
 			break
 		}
-		time.Sleep(pause)
+		time.Sleep(pause) // see pause
 	}
 	page.Items = unmarkItems(page.Items)
 	return page, err
@@ -73,7 +73,7 @@ func (r *retrying) Write(ctx context.Context, w table.Write) (table.Attrs, error
 			return unmark(next), err
 		}
 		unknown = unknown || errors.Is(err, table.ErrUnknown)
-		time.Sleep(pause)
+		time.Sleep(pause) // see pause
 	}
 	return nil, errors.New("tabletest: the table never answered a Write")
 }
@@ -87,7 +87,7 @@ func (r *retrying) Transact(ctx context.Context, token string, ws []table.Write)
 		if err = r.inner.Transact(ctx, token, ws); !again(err) {
 			break
 		}
-		time.Sleep(pause)
+		time.Sleep(pause) // see pause
 	}
 	if old, failed := table.Failed(err); failed {
 		return &table.ConditionFailed{Old: unmark(old)}

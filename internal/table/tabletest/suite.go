@@ -170,7 +170,7 @@ func (b *bench) all(q table.Query) []table.Item {
 // settle waits until an index must show everything.
 func (b *bench) settle(q table.Query) {
 	if b.mode == Unreliable && q.Index != "" {
-		time.Sleep(MaxLag + time.Second)
+		time.Sleep(MaxLag + time.Second) // of the bubble: the lag is over
 	}
 }
 

@@ -80,7 +80,7 @@ func transactToken(t *testing.T, b *bench) {
 	if err := b.Transact(t.Context(), "another", other); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(11 * time.Minute)
+	time.Sleep(11 * time.Minute) // of the bubble: a token counts for ten minutes
 	if err := b.Transact(t.Context(), "once", add); err != nil {
 		t.Fatal(err)
 	}
