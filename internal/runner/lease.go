@@ -94,12 +94,7 @@ func (r *Runner) deliver(ctx context.Context, d queue.Delivery) error {
 // visibility is as long as AWS wants it. It has patience with a queue that is
 // busy, since the message would be gone for that long if it were given up.
 func (r *Runner) shorten(ctx context.Context, d queue.Delivery) error {
-	for try := 0; ; try++ {
-		err := r.cfg.Queue.Extend(ctx, d, r.times.SoloVisible)
-		if err == nil || try+1 == writeTries || r.pause(ctx, firstBackoff<<try) != nil {
-			return err
-		}
-	}
+	return r.patiently(ctx, func() error { return r.cfg.Queue.Extend(ctx, d, r.times.SoloVisible) })
 }
 
 // tryLease asks for the lease; without it, old is the META that stood in the

@@ -189,8 +189,13 @@ func transient(err error) bool {
 func (r *Runner) send(ctx context.Context, lane queue.Lane, m record.Message, delay time.Duration) error {
 	tenant, _, _ := record.SplitPK(m.PK)
 	msg := queue.Message{Body: m.Encode(), Lane: lane, Delay: min(max(delay, 0), queue.MaxDelay), Group: tenant}
+	return r.patiently(ctx, func() error { return r.cfg.Queue.Send(ctx, []queue.Message{msg})[0] })
+}
+
+// patiently makes a call of the queue again while it fails.
+func (r *Runner) patiently(ctx context.Context, call func() error) error {
 	for try := 0; ; try++ {
-		err := r.cfg.Queue.Send(ctx, []queue.Message{msg})[0]
+		err := call()
 		if err == nil || try+1 == writeTries || r.pause(ctx, firstBackoff<<try) != nil {
 			return err
 		}

@@ -138,8 +138,8 @@ func (r *Runner) begin(ctx context.Context, s StartRequest, f frozen, doc *workf
 // errLook asks to look at the id's age again: the Put took too long.
 var errLook = errors.New("look at the age of the id again")
 
-// putMeta puts INPUT, where the input is large, TASK, where a task waits, and META. old is the META that
-// was there already.
+// putMeta puts INPUT, where the input is large, TASK, where a task waits, and
+// META. old is the META that was there already.
 func (r *Runner) putMeta(ctx context.Context, s StartRequest, f frozen, pk string, at, deadline int64, meter *table.Meter) (old table.Attrs, applied bool, err error) {
 	looked := r.cfg.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, putWithin, errLook)
