@@ -51,6 +51,7 @@ func (x *run) finish(f *engine.Finish, last *record.Step) (again bool, err error
 	}
 	switch {
 	case !failed:
+		x.refused = x.refused || transient(err)
 		return false, err
 	case !x.stillMine(image):
 		return false, errNotMine

@@ -214,3 +214,23 @@ func TestABusyStoreIsNoCrash(t *testing.T) {
 		}
 	})
 }
+
+// Nor does it where the record is the last one, which does not ride along with
+// the end after a takeover.
+func TestABusyStoreIsNoCrashAtTheLastStep(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document(oneStep)
+		w.answers("a", answer{then: func(c made) { c.by.kill() }}, answer{})
+		w.lambda()
+		w.cron()
+		const busy = 30 * time.Minute
+		w.when(nil, at("step"), func(_ *op, apply func() error) error {
+			if w.since() < busy {
+				return table.ErrBusy
+			}
+			return apply()
+		}).often()
+		id := w.process("api").begins("one")
+		w.succeeds(id, busy+5*time.Minute, `{"a":{"from":"a"}}`)
+	})
+}

@@ -28,6 +28,11 @@ func (x *run) work() error {
 	defer x.leaseOut.Stop()
 	x.r.live.add(x)
 	defer x.r.live.remove(x)
+	defer func() { // after all that is under way has come back
+		if x.refused {
+			x.outlived()
+		}
+	}()
 	defer x.settle()
 	ticks := x.startTicks()
 	defer ticks.stop()
@@ -38,9 +43,6 @@ func (x *run) work() error {
 		switch {
 		case x.lost:
 			x.cut(errCut)
-			if x.refused {
-				x.outlived()
-			}
 			return errNotMine
 		case plan.Finish != nil && x.busy == 0:
 			again, err := x.finish(plan.Finish, nil)
