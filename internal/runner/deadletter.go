@@ -155,14 +155,15 @@ func (r *Runner) endCrashed(ctx context.Context, m *record.Meta) error {
 	} else {
 		w.Remove = []string{table.DuePK, table.DueSK}
 	}
-	r.expectEnd(ctx, m)
-	_, err := r.write(ctx, w, owner)
+	task := r.expectEnd(ctx, m)
+	image, err := r.write(ctx, w, owner)
 	if _, failed := table.Failed(err); failed {
 		return errNotMine // it moved; the message comes back and looks again
 	}
 	if err == nil {
 		r.log.Error("execution ended as crashed", "execution", m.PK, "status", st)
 		r.ends.tell(m.PK, unread)
+		r.tellEnd(ctx, m.PK, task, image)
 	}
 	return err
 }
