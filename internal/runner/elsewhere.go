@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed-926d1ba8/stepline/internal/engine"
-	"github.com/seed-926d1ba8/stepline/internal/expr"
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/step"
@@ -156,22 +154,9 @@ func (r *Runner) stopOf(ctx context.Context, m *record.Meta, doc *workflow.Docum
 	if err != nil {
 		return err
 	}
-	if m.Run > 1 {
-		if x.generation, err = r.generations(ctx, m); err != nil {
-			return err
-		}
-	}
-	input, err := r.loadInput(ctx, m)
-	if err != nil {
+	if err := x.build(recs); err != nil {
 		return err
 	}
-	var value any
-	if len(input) > 0 {
-		if value, err = expr.Decode(input); err != nil {
-			return err
-		}
-	}
-	x.machine = engine.New(doc, InfoOf(m), value, recs, nil)
 	x.decide()
 	x.stopElsewhere()
 	return nil

@@ -113,6 +113,16 @@ func (x *run) load(recs map[string]*record.Step) error {
 			return err
 		}
 	}
+	if err := x.build(recs); err != nil {
+		return err
+	}
+	x.marks, err = x.readMarks(m)
+	return err
+}
+
+// build makes the machine of the document, the input and what is recorded.
+func (x *run) build(recs map[string]*record.Step) (err error) {
+	m := x.meta
 	if m.Run > 1 {
 		if x.generation, err = x.r.generations(x.ctx, m); err != nil {
 			return err
@@ -128,9 +138,8 @@ func (x *run) load(recs map[string]*record.Step) error {
 			return err
 		}
 	}
-	x.machine = engine.New(doc, InfoOf(m), value, recs, func(step string) (string, string) { return x.r.link(m, step) })
-	x.marks, err = x.readMarks(m)
-	return err
+	x.machine = engine.New(x.doc, InfoOf(m), value, recs, func(step string) (string, string) { return x.r.link(m, step) })
+	return nil
 }
 
 // InfoOf is what an execution's expressions read about it.

@@ -97,9 +97,9 @@ func (r *Runner) expectEnd(ctx context.Context, m *record.Meta) *record.Task {
 	return t
 }
 
-// taskWaits holds while the task has not been answered.
-func taskWaits() table.Cond {
-	return table.All(table.Test{Attr: record.AtTaskToken, Op: table.Present})
+// taskWaits holds while the task has not been answered, and more holds too.
+func taskWaits(more ...table.Test) table.Cond {
+	return table.All(append(more, table.Test{Attr: record.AtTaskToken, Op: table.Present})...)
 }
 
 // tellEnd tells the task, if there is one, of the end that META's image shows.

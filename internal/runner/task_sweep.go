@@ -126,7 +126,7 @@ func (r *Runner) putOffTask(ctx context.Context, pk string, t *record.Task, at i
 	_, err := r.write(ctx, table.Write{
 		Key: record.TaskKey(pk), Kind: table.Update,
 		Set: table.Attrs{table.DueSK: table.Int(at), record.AtTaskTries: table.Int(t.Tries + 1)},
-		If:  table.All(table.Test{Attr: record.AtTaskToken, Op: table.Present}, equals(table.DueSK, t.DueAt)),
+		If:  taskWaits(equals(table.DueSK, t.DueAt)),
 	}, "")
 	if _, moved := table.Failed(err); moved {
 		return nil
