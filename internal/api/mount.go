@@ -23,8 +23,9 @@ type Mount struct {
 // what is wrong.
 func Mounted(mounts []Mount) ([]Route, error) {
 	var routes []Route
+	all := Routes()
 	for _, m := range mounts {
-		r, err := m.route()
+		r, err := m.route(all)
 		if err != nil {
 			return nil, err
 		}
@@ -40,7 +41,7 @@ func Mounted(mounts []Mount) ([]Route, error) {
 		}
 		routes = append(routes, r)
 	}
-	for _, r := range Routes() {
+	for _, r := range all {
 		if r.Function == Webhook {
 			routes = append(routes, r)
 		}
@@ -48,10 +49,10 @@ func Mounted(mounts []Mount) ([]Route, error) {
 	return routes, nil
 }
 
-// route is the call that a mount names, on its place.
-func (m Mount) route() (Route, error) {
+// route is the call of all that a mount names, on its place.
+func (m Mount) route(all []Route) (Route, error) {
 	var known []string
-	for _, r := range Routes() {
+	for _, r := range all {
 		if r.Function != m.Function || r.Function == Webhook {
 			continue
 		}

@@ -11,7 +11,6 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/seed-926d1ba8/stepline/internal/retry"
 )
@@ -95,11 +94,11 @@ func callError(ctx context.Context, operation string, err error) *Error {
 	say := func(c retry.Category, code, why string, unclear bool) *Error {
 		return &Error{Category: c, Code: code, Message: "Step Functions: " + operation + ": " + why, Unclear: unclear}
 	}
-	var refused smithy.APIError
+	code := refusal(err)
 	var answered *awshttp.ResponseError
 	switch {
-	case errors.As(err, &refused) && byCode[refused.ErrorCode()] != "":
-		return say(byCode[refused.ErrorCode()], refused.ErrorCode(), "refused with "+refused.ErrorCode(), false)
+	case byCode[code] != "":
+		return say(byCode[code], code, "refused with "+code, false)
 	case errors.As(err, &answered) && answered.HTTPStatusCode() >= 500:
 		return say(retry.Upstream, fmt.Sprint(answered.HTTPStatusCode()), "it has trouble of its own", true)
 	case errors.As(err, &answered) && answered.HTTPStatusCode() >= 400:

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -35,7 +36,7 @@ var ownHeaders = map[string]string{
 func (p *parser) headers(pointer string, o map[string]any) {
 	given, _ := o["headers"].(map[string]any)
 	seen := map[string]bool{}
-	for _, name := range sortedNames(given) {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
 		at, lower := pointer+"/headers/"+escape(name), strings.ToLower(name)
 		p.headerName(at, name)
 		if seen[lower] {
@@ -63,12 +64,3 @@ func (p *parser) headerName(at, name string) {
 }
 
 func unprintable(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
-
-func sortedNames(o map[string]any) []string {
-	names := make([]string, 0, len(o))
-	for name := range o {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}

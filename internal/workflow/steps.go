@@ -41,7 +41,7 @@ func (p *parser) steps(doc *Document, raw any, there bool) {
 	byID := map[string]int{}
 	drafts := make([]draft, 0, len(items))
 	sound := true
-	var given []string
+	given := []string{} // never nil, which would mean a graph without a fault
 	for i, item := range items {
 		d := p.shape(i, item)
 		if d.step.ID != "" {
@@ -62,7 +62,7 @@ func (p *parser) steps(doc *Document, raw any, there bool) {
 	if p.graph(doc, drafts, byID) && sound {
 		doc.byID = byID
 	} else {
-		p.given = append([]string{}, given...)
+		p.given = given
 	}
 	for _, d := range drafts {
 		p.expressions(doc, d)
