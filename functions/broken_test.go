@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/seed-926d1ba8/stepline/internal/wiring/wiringtest"
 )
 
 // TestWhatIsMissingOrLeftOver breaks a copy in one place at a time, and the
@@ -14,10 +16,7 @@ func TestWhatIsMissingOrLeftOver(t *testing.T) {
 	whole := current(t)
 	edit := func(old, with string) func(*testing.T, *repository) {
 		return func(t *testing.T, r *repository) {
-			if !strings.Contains(string(r.template), old) {
-				t.Fatalf("template.yaml does not contain %q any more", old)
-			}
-			r.template = []byte(strings.Replace(string(r.template), old, with, 1))
+			r.template = []byte(wiringtest.Edit(t, string(r.template), old, with))
 		}
 	}
 	for name, c := range map[string]struct {

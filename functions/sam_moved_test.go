@@ -3,11 +3,12 @@
 package functions_test
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/seed-926d1ba8/stepline/internal/wiring/wiringtest"
 )
 
 // moved puts the health call of a stand elsewhere: in the template that SAM
@@ -16,30 +17,21 @@ import (
 func (e *environment) moved(t *testing.T, s *stand) string {
 	t.Helper()
 	const from, to = "Path: /v1/health", "Path: /is/it/up"
-	move := func(template string) []byte {
-		src, err := os.ReadFile(template)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Contains(src, []byte(from)) {
-			t.Fatalf("%s does not contain %q any more", template, from)
-		}
-		return bytes.Replace(src, []byte(from), []byte(to), 1)
-	}
 	dir := filepath.Join(filepath.Dir(s.template), "moved-"+s.name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	template := filepath.Join(t.TempDir(), "template.yaml")
-	if err := os.WriteFile(template, move("../template.yaml"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	template := wiringtest.Copy(t, "../template.yaml", from, to)
 	c := exec.CommandContext(t.Context(), "make", "-s", "-C", e.root, "build-StatusFunction", "ARTIFACTS_DIR="+dir, "ARCH="+e.arch, "TEMPLATE="+template)
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	served := bytes.Replace(move(s.template), []byte("CodeUri: StatusFunction\n"), []byte("CodeUri: moved-"+s.name+"\n"), 1)
-	if err := os.WriteFile(s.template, served, 0o600); err != nil {
+	served, err := os.ReadFile(s.template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := wiringtest.Edit(t, string(served), from, to, "CodeUri: StatusFunction\n", "CodeUri: moved-"+s.name+"\n")
+	if err := os.WriteFile(s.template, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return to[len("Path: "):]

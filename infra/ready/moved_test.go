@@ -14,29 +14,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-926d1ba8/stepline/internal/wiring/wiringtest"
 )
 
 // built is the folder of a function that was built as `sam build` does, by the
 // template with some of its text replaced.
 func built(t *testing.T, function string, edits ...string) string {
 	t.Helper()
-	src, err := os.ReadFile("../../template.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := string(src)
-	for i := 0; i < len(edits); i += 2 {
-		if !strings.Contains(text, edits[i]) {
-			t.Fatalf("template.yaml does not contain %q any more", edits[i])
-		}
-		text = strings.Replace(text, edits[i], edits[i+1], 1)
-	}
 	dir := t.TempDir()
-	template := filepath.Join(dir, "template.yaml")
-	if err := os.WriteFile(template, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := target(t.Context(), "../..", function, dir, "TEMPLATE="+template).CombinedOutput(); err != nil {
+	if out, err := target(t.Context(), "../..", function, dir, "TEMPLATE="+wiringtest.Copy(t, "../../template.yaml", edits...)).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return dir

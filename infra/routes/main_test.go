@@ -3,37 +3,19 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/seed-926d1ba8/stepline/internal/api"
+	"github.com/seed-926d1ba8/stepline/internal/wiring/wiringtest"
 )
 
 const template = "../../template.yaml"
 
-// edited is the path of the template with a text replaced.
-func edited(t *testing.T, old, with string) string {
-	t.Helper()
-	src, err := os.ReadFile(template)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(src), old) {
-		t.Fatalf("template.yaml does not contain %q any more", old)
-	}
-	at := filepath.Join(t.TempDir(), "template.yaml")
-	if err := os.WriteFile(at, []byte(strings.Replace(string(src), old, with, 1)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return at
-}
-
 func TestRoutesOfATemplate(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if err := run([]string{edited(t, "Path: /v1/health}", "Path: /healthz}")}, &out); err != nil {
+	if err := run([]string{wiringtest.Copy(t, template, "Path: /v1/health}", "Path: /healthz}")}, &out); err != nil {
 		t.Fatal(err)
 	}
 	var mounts []api.Mount
@@ -59,8 +41,8 @@ func TestRefusedTemplates(t *testing.T) {
 	}{
 		"no template":   {nil, "one argument is expected"},
 		"not there":     {[]string{"nowhere.yaml"}, "nowhere.yaml: cannot read the template"},
-		"queue removed": {[]string{edited(t, "  NormalQueue:\n", "  OtherQueue:\n")}, "OtherQueue: is no lane"},
-		"unknown call":  {[]string{edited(t, "GetHealth:", "GetWealth:")}, "event GetWealth is no call of functions/status"},
+		"queue removed": {[]string{wiringtest.Copy(t, template, "  NormalQueue:\n", "  OtherQueue:\n")}, "OtherQueue: is no lane"},
+		"unknown call":  {[]string{wiringtest.Copy(t, template, "GetHealth:", "GetWealth:")}, "event GetWealth is no call of functions/status"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/wiring"
+	"github.com/seed-926d1ba8/stepline/internal/wiring/wiringtest"
 )
 
 func source(t *testing.T) string {
@@ -34,15 +35,6 @@ func without(src, resource string) string {
 		}
 	}
 	return strings.Join(out, "\n")
-}
-
-// change replaces the first occurrence, which must exist.
-func change(t *testing.T, src, old, with string) string {
-	t.Helper()
-	if !strings.Contains(src, old) {
-		t.Fatalf("template.yaml does not contain %q any more", old)
-	}
-	return strings.Replace(src, old, with, 1)
 }
 
 func TestTemplateAsShipped(t *testing.T) {
@@ -113,11 +105,11 @@ func TestMemoryGoesWithTheBatch(t *testing.T) {
 func TestChangesAreFollowed(t *testing.T) {
 	t.Parallel()
 	src := source(t)
-	src = change(t, src, "Method: POST, Path: /v1/executions}", "Method: POST, Path: /v2/starts}")
-	src = change(t, src, "BatchSize: !Ref BatchSize", "BatchSize: 3")
-	src = change(t, src, "maxReceiveCount: !Ref LaneReceives", "maxReceiveCount: 7")
-	src = change(t, src, "Schedule: rate(1 minute)", "Schedule: rate(2 hours)")
-	src = change(t, src, "Default: 90\n", "Default: 120\n")
+	src = wiringtest.Edit(t, src, "Method: POST, Path: /v1/executions}", "Method: POST, Path: /v2/starts}",
+		"BatchSize: !Ref BatchSize", "BatchSize: 3",
+		"maxReceiveCount: !Ref LaneReceives", "maxReceiveCount: 7",
+		"Schedule: rate(1 minute)", "Schedule: rate(2 hours)",
+		"Default: 90\n", "Default: 120\n")
 	w, err := wiring.Parse("copy.yaml", []byte(src))
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +131,7 @@ func TestChangesAreFollowed(t *testing.T) {
 func TestMistakesNameResourceAndRemedy(t *testing.T) {
 	t.Parallel()
 	src := source(t)
-	edit := func(old, with string) string { return change(t, src, old, with) }
+	edit := func(old, with string) string { return wiringtest.Edit(t, src, old, with) }
 	for name, c := range map[string]struct{ src, want string }{
 		"queue removed":       {without(src, "NormalQueue"), "WorkerFunction: event Normal names queue NormalQueue, which is not declared"},
 		"dead letters":        {without(src, "DeadLetterQueue"), "HighQueue: RedrivePolicy names queue DeadLetterQueue, which is not declared"},
@@ -198,7 +190,7 @@ func TestMistakesNameResourceAndRemedy(t *testing.T) {
 
 func TestConditionsChoose(t *testing.T) {
 	t.Parallel()
-	src := change(t, source(t), "    Default: \"\"\n", "    Default: https://flows.example.com\n")
+	src := wiringtest.Edit(t, source(t), "    Default: \"\"\n", "    Default: https://flows.example.com\n")
 	w, err := wiring.Parse("copy.yaml", []byte(src))
 	if err != nil {
 		t.Fatal(err)

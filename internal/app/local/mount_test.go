@@ -5,13 +5,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/wiring"
+	"github.com/seed-926d1ba8/stepline/internal/wiring/wiringtest"
 )
 
 const template = "../../../template.yaml"
@@ -39,18 +39,7 @@ func machineWith(t *testing.T, vars map[string]string, edits ...string) *Machine
 
 func opened(t *testing.T, vars map[string]string, edits ...string) (*Machine, error) {
 	t.Helper()
-	src, err := os.ReadFile(template)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := string(src)
-	for i := 0; i < len(edits); i += 2 {
-		if !strings.Contains(text, edits[i]) {
-			t.Fatalf("template.yaml does not contain %q any more", edits[i])
-		}
-		text = strings.Replace(text, edits[i], edits[i+1], 1)
-	}
-	w, err := wiring.Parse("copy.yaml", []byte(text))
+	w, err := wiring.Read(wiringtest.Copy(t, template, edits...))
 	if err != nil {
 		t.Fatal(err)
 	}
