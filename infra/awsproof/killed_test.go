@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-926d1ba8/stepline/infra/calledtest"
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/record"
 )
@@ -23,8 +24,8 @@ var (
 func TestWorkersKilled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	called := newService(t, 500*time.Millisecond) // the work lasts as long as the rampage
-	w.register(five("five", called.URL))
+	called := calledtest.New(t, 500*time.Millisecond) // the work lasts as long as the rampage
+	w.register(calledtest.Five("five", called.URL, brief))
 	bin := build(t, tree)
 	launch := func() *worker { return w.worker(bin, "-invocations", "4", "-sweep", "6s") }
 	workers := []*worker{launch(), launch()}
@@ -39,7 +40,7 @@ func TestWorkersKilled(t *testing.T) {
 		workers[kills%2].kill()
 		workers[kills%2] = launch()
 		done := w.checkpoints(ids)
-		calls := called.snapshot()
+		calls := called.Snapshot()
 		if len(done) > 0 && len(done) < 5*len(ids) {
 			middle++
 		}
@@ -59,7 +60,7 @@ func TestWorkersKilled(t *testing.T) {
 		most = max(most, m.Crashes)
 	}
 	again := 0
-	for key, n := range called.snapshot() {
+	for key, n := range called.Snapshot() {
 		if was, known := frozen[key]; known && n != was {
 			t.Errorf("%s was checkpointed after %d calls and has %d", key, was, n)
 		}

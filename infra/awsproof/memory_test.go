@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-926d1ba8/stepline/infra/calledtest"
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/wiring"
@@ -61,7 +62,7 @@ func TestLargestValuesFitTheMemory(t *testing.T) {
 				for _, name := range []string{"STEPLINE_LEASE_GRACE", "STEPLINE_NO_NEW_STEP", "STEPLINE_MAX_ATTEMPT"} {
 					delete(w.env, name) // the protocol's own: these calls take their time
 				}
-				w.register(strings.ReplaceAll(five("five", service.URL), "attemptTimeout: 3s", "attemptTimeout: 30s"))
+				w.register(calledtest.Five("five", service.URL, ", attemptTimeout: 30s"))
 				ids := w.start(batch, "five")
 				worker := w.worker(bin, "-lanes", "normal", "-batch", strconv.Itoa(batch), "-invocations", "1", "-timeout", "60s")
 				if ends := w.ends(ids, time.Minute); ends[record.Succeeded] != batch {

@@ -4,6 +4,7 @@ package awsproof
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-926d1ba8/stepline/infra/calledtest"
 	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/table"
 )
@@ -25,15 +27,22 @@ func TestPoisonedExecution(t *testing.T) {
 	t.Parallel()
 	const good = 1000
 	w := newWorld(t)
-	called := newService(t, 5*time.Millisecond)
-	w.register(five("five", called.URL))
+	called := calledtest.New(t, 5*time.Millisecond)
+	w.register(calledtest.Five("five", called.URL, brief))
 	w.register(fmt.Sprintf("name: poison\nsteps:\n  - {id: dose, type: http, request: {method: POST, url: \"%s/poison\"}}\n", called.URL))
 	bin := build(t, tree)
 
 	p := &pool{w: w, bin: bin}
-	called.mu.Lock()
-	called.poison = p.killCaller
-	called.mu.Unlock()
+	healthy := called.Config.Handler
+	called.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/poison" {
+			_, _ = io.Copy(io.Discard, r.Body) // only then is its end noticed
+			p.killCaller(r)
+			<-r.Context().Done() // the caller is dead
+			return
+		}
+		healthy.ServeHTTP(w, r)
+	})
 	for range 3 {
 		p.add("-lanes", "high,normal,low", "-invocations", "1")
 		p.add("-lanes", "solo", "-invocations", "1")

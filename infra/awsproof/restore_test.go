@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/seed-926d1ba8/stepline/infra/calledtest"
 	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/standintest"
 )
@@ -25,21 +26,21 @@ func TestRestoredTable(t *testing.T) {
 	if old.Cloud, err = reopen(old, past); err != nil {
 		t.Fatal(err)
 	}
-	called := newService(t, 300*time.Millisecond)
-	old.register(five("five", called.URL))
+	called := calledtest.New(t, 300*time.Millisecond)
+	old.register(calledtest.Five("five", called.URL, brief))
 	old.register("name: patient\nsteps:\n  - {id: pause, type: wait, duration: 25s}\n" +
 		"  - {id: call, type: http, request: {method: POST, url: \"" + called.URL + "/call\"}}\n")
 	bin := build(t, tree)
 	waiting := old.start(20, "patient")
 	first := old.worker(bin, "-invocations", "2", "-ahead", past.String())
 	running := old.start(100, "five")
-	called.until(t, 100) // in the middle
+	called.Until(t, 100) // in the middle
 	first.kill()
 	queued := old.start(20, "five")
 
 	restored := onTable(t, copyTable(t, old.env["STEPLINE_TABLE"]))
 	before := restored.checkpoints(running)
-	calls := called.snapshot()
+	calls := called.Snapshot()
 	// Three minutes after the backup a sweep finds what has no message and has
 	// it due in five; by now that is two minutes ago.
 	sweeper, err := reopen(restored, past+3*time.Minute)
@@ -54,7 +55,7 @@ func TestRestoredTable(t *testing.T) {
 	if ends := restored.ends(all, 5*time.Minute); ends[record.Succeeded] != len(all) {
 		t.Errorf("on the restored table: %v of %d", ends, len(all))
 	}
-	for key, n := range called.snapshot() {
+	for key, n := range called.Snapshot() {
 		if before[key] && n != calls[key] {
 			t.Errorf("%s was checkpointed in the backup and called again", key)
 		}

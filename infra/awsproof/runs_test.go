@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-926d1ba8/stepline/infra/calledtest"
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/runner"
@@ -37,7 +38,7 @@ output: {ok: "{{ steps.sum.output.ok }}"}
 func TestWholeRuns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	called := newService(t, 0)
+	called := calledtest.New(t, 0)
 	w.register(mixed(called.URL))
 	w.register("name: long\nsteps:\n  - {id: pause, type: wait, duration: 3h}\n")
 	w.register("name: asked\nsteps:\n  - {id: answer, type: callback, timeout: 1h}\noutput: {said: \"{{ steps.answer.output.word }}\"}\n")
@@ -76,7 +77,7 @@ func TestWholeRuns(t *testing.T) {
 	if err != nil || string(e.Output) != `{"said":"yes"}` {
 		t.Errorf("output %s, %v", e.Output, err)
 	}
-	for key, n := range called.snapshot() {
+	for key, n := range called.Snapshot() {
 		if want := map[bool]int{true: 3, false: 1}[strings.HasSuffix(key, "/left")]; n != want {
 			t.Errorf("%s was called %d times, want %d", key, n, want)
 		}
@@ -104,8 +105,8 @@ func (w *world) until(id string, want record.Status) *record.Meta {
 func TestProcessesRace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	called := newService(t, 20*time.Millisecond)
-	w.register(five("five", called.URL))
+	called := calledtest.New(t, 20*time.Millisecond)
+	w.register(calledtest.Five("five", called.URL, brief))
 	other, err := reopen(w, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +146,7 @@ func TestProcessesRace(t *testing.T) {
 	if ends := w.ends(ids[0][:], 3*time.Minute); ends[record.Succeeded] != keys {
 		t.Errorf("%v, want %d succeeded", ends, keys)
 	}
-	calls := called.snapshot()
+	calls := called.Snapshot()
 	for key, n := range calls {
 		if n != 1 {
 			t.Errorf("%s was called %d times", key, n)

@@ -17,6 +17,7 @@ import (
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/seed-926d1ba8/stepline/infra/calledtest"
 	"github.com/seed-926d1ba8/stepline/internal/app"
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/queue/sqs"
@@ -47,8 +48,8 @@ func TestUnitsOfFiveSteps(t *testing.T) {
 	})
 	q := sqs.New(sqs.Config{AWS: standintest.AWS(), Endpoint: standintest.Queues(t), URLs: standintest.NewQueues(t, standintest.AWS(), standintest.Queues(t), lanes)})
 	services := serve(t, tab, q)
-	called := newService(t, 0)
-	doc, err := workflow.Parse([]byte(five("five", called.URL)))
+	called := calledtest.New(t, 0)
+	doc, err := workflow.Parse([]byte(calledtest.Five("five", called.URL, brief)))
 	if err != nil {
 		t.Fatal(err)
 	}

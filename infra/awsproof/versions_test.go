@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-926d1ba8/stepline/infra/calledtest"
 	"github.com/seed-926d1ba8/stepline/internal/record"
 )
 
@@ -23,13 +24,13 @@ func TestPreviousCommitBesideCurrent(t *testing.T) {
 	previous := build(t, checkout(t, "HEAD~"))
 	current := build(t, tree)
 	w := newWorld(t)
-	called := newService(t, 100*time.Millisecond)
+	called := calledtest.New(t, 100*time.Millisecond)
 	w.register(mixed(called.URL))
 
 	ids := w.start(50, "mixed")
 	for _, binary := range []string{previous, current, previous} { // each dies in the middle
-		one, before := w.worker(binary, "-invocations", "2"), len(called.snapshot())
-		called.until(t, before+20)
+		one, before := w.worker(binary, "-invocations", "2"), len(called.Snapshot())
+		called.Until(t, before+20)
 		one.kill()
 	}
 	w.worker(previous, "-invocations", "2", "-sweep", "6s")

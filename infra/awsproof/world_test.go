@@ -26,6 +26,9 @@ import (
 
 const tenant = "default"
 
+// brief is how long a call may take, as a field of each step.
+const brief = ", attemptTimeout: 3s"
+
 // times are the protocol's, a tenth of what template.yaml says.
 var times = map[string]string{
 	"STEPLINE_LEASE_GRACE": "500ms", "STEPLINE_SKEW_GRACE": "200ms", "STEPLINE_NO_NEW_STEP": "4500ms",

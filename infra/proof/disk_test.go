@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-926d1ba8/stepline/infra/calledtest"
 	"github.com/seed-926d1ba8/stepline/internal/sqlitefile"
 )
 
@@ -92,9 +93,9 @@ func fullDisk(t *testing.T) *full {
 	if err := os.WriteFile(d.ballast, make([]byte, 40<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	called := newService(t, 50*time.Millisecond)
+	called := calledtest.New(t, 50*time.Millisecond)
 	d.program = start(t, d.setting)
-	d.register(strings.ReplaceAll(fiveSteps(called.URL), "type: http,", "type: http, attemptTimeout: 2s,"))
+	d.register(calledtest.Five("five", called.URL, ", attemptTimeout: 2s"))
 	d.register("name: patient\nsteps:\n  - {id: long, type: wait, duration: 1h}\n")
 	d.working = d.startMany(200, 50, "five")
 	d.held = d.fill()

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-926d1ba8/stepline/infra/calledtest"
 )
 
 // No 202 leaves before the fsync that covers its write, as strace sees it: the
@@ -46,7 +48,7 @@ func TestFsyncBeforeAcknowledgement(t *testing.T) {
 func TestExecutionsShareTheirSyncs(t *testing.T) {
 	t.Parallel()
 	const executions = 1000
-	called := newService(t, 0)
+	called := calledtest.New(t, 0)
 	answer, inner := make(chan struct{}), called.Config.Handler
 	called.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		<-answer
@@ -54,7 +56,7 @@ func TestExecutionsShareTheirSyncs(t *testing.T) {
 	})
 	trace := filepath.Join(t.TempDir(), "trace")
 	p := start(t, setting{data: t.TempDir(), under: strace(t, trace, "open,openat,fsync,fdatasync", "inject=fsync,fdatasync:delay_exit=10000")})
-	p.register(fiveSteps(called.URL))
+	p.register(calledtest.Five("five", called.URL, ""))
 	ids := p.startMany(executions, 100, "five")
 	close(answer) // the load does not depend on how fast they could be started
 	if ends := p.awaitAll(ids, time.Minute); ends["succeeded"] != executions {

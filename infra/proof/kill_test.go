@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-926d1ba8/stepline/infra/calledtest"
 	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/sqlitefile"
 	"github.com/seed-926d1ba8/stepline/internal/table"
@@ -27,19 +28,19 @@ func TestKilledInTheMiddle(t *testing.T) {
 func killRound(t *testing.T, round int) {
 	const executions = 500
 	data := t.TempDir()
-	called := newService(t, 20*time.Millisecond)
+	called := calledtest.New(t, 20*time.Millisecond)
 	first := launch(t, data)
-	first.register(fiveSteps(called.URL))
+	first.register(calledtest.Five("five", called.URL, ""))
 	ids := first.startMany(executions, 50, "five")
 	if len(ids) != executions {
 		t.Fatalf("round %d: %d of %d starts were acknowledged", round, len(ids), executions)
 	}
 	// Each round dies at another point of the work.
-	called.until(t, executions*(round%5+1)/4)
+	called.Until(t, executions*(round%5+1)/4)
 	first.kill()
 
 	checkpointed, open := checkpoints(t, data, ids)
-	before := called.snapshot()
+	before := called.Snapshot()
 	at := time.Now()
 	second := launch(t, data)
 	ends := second.awaitAll(ids, 30*time.Second)
@@ -48,7 +49,7 @@ func killRound(t *testing.T, round int) {
 		t.Fatalf("round %d: %v after the restart, %d succeeded wanted", round, ends, executions)
 	}
 	again := 0
-	for key, n := range called.snapshot() {
+	for key, n := range called.Snapshot() {
 		switch {
 		case checkpointed[key] && n > before[key]:
 			t.Errorf("round %d: %s was checkpointed before the kill and called again", round, key)

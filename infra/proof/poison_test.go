@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed-926d1ba8/stepline/infra/calledtest"
 )
 
 // One execution kills the program each time its step is called, the program is
@@ -16,7 +18,7 @@ func TestPoisonedOnOneMachine(t *testing.T) {
 	t.Parallel()
 	const healthy = 8
 	s := &supervisor{t: t, data: t.TempDir()}
-	called := newService(t, 0)
+	called := calledtest.New(t, 0)
 	inner := called.Config.Handler
 	called.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -179,70 +178,6 @@ func (p *program) register(document string) {
 type started struct {
 	ID     string `json:"id"`
 	Status string `json:"status"`
-}
-
-// service is the called side. It counts calls by their idempotency key.
-type service struct {
-	*httptest.Server
-	mu     sync.Mutex
-	calls  map[string]int
-	called chan struct{} // closed at the next call
-	pace   time.Duration
-}
-
-func newService(t *testing.T, pace time.Duration) *service {
-	s := &service{calls: map[string]int{}, called: make(chan struct{}), pace: pace}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		s.mu.Lock()
-		s.calls[r.Header.Get("Idempotency-Key")]++
-		close(s.called)
-		s.called = make(chan struct{})
-		s.mu.Unlock()
-		time.Sleep(s.pace) // a service takes its time; nothing waits for it but the steps
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"ok":true}`)
-	}))
-	t.Cleanup(s.Close)
-	return s
-}
-
-func (s *service) snapshot() map[string]int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make(map[string]int, len(s.calls))
-	for k, n := range s.calls {
-		out[k] = n
-	}
-	return out
-}
-
-// until waits for the calls of so many different steps.
-func (s *service) until(t *testing.T, steps int) {
-	t.Helper()
-	late := time.After(2 * time.Minute)
-	for {
-		s.mu.Lock()
-		have, called := len(s.calls), s.called
-		s.mu.Unlock()
-		if have >= steps {
-			return
-		}
-		select {
-		case <-called:
-		case <-late:
-			t.Fatalf("only %d of %d steps are called after two minutes", have, steps)
-		}
-	}
-}
-
-// fiveSteps is a workflow of five calls in sequence.
-func fiveSteps(url string) string {
-	doc := "name: five\nsteps:\n"
-	for i := range 5 {
-		doc += fmt.Sprintf("  - {id: s%d, type: http, request: {method: POST, url: \"%s/s%d\", body: {n: %d}}, retry: {strategy: fixed, attempts: 20, initial: 100ms, max: 100ms, jitter: none}}\n", i, url, i, i)
-	}
-	return doc + "output: {last: \"{{ steps.s4.output.ok }}\"}\n"
 }
 
 // startMany starts n executions from some clients at once and returns their

@@ -5,14 +5,16 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed-926d1ba8/stepline/infra/calledtest"
 )
 
 // 200 starts with one key at once: one execution.
 func TestOneKeyOneExecution(t *testing.T) {
 	t.Parallel()
-	called := newService(t, 0)
+	called := calledtest.New(t, 0)
 	p := launch(t, t.TempDir())
-	p.register(fiveSteps(called.URL))
+	p.register(calledtest.Five("five", called.URL, ""))
 	var mu sync.Mutex
 	ids, fresh := map[string]bool{}, 0
 	var wg sync.WaitGroup
@@ -41,7 +43,7 @@ func TestOneKeyOneExecution(t *testing.T) {
 			t.Fatal(ends)
 		}
 	}
-	if calls := called.snapshot(); len(calls) != 5 {
+	if calls := called.Snapshot(); len(calls) != 5 {
 		t.Fatalf("called with %d keys, 5 wanted", len(calls))
 	}
 }
@@ -49,14 +51,14 @@ func TestOneKeyOneExecution(t *testing.T) {
 // 2,000 starts at once: each succeeds, and each step is called exactly once.
 func TestTwoThousandStarts(t *testing.T) {
 	t.Parallel()
-	called := newService(t, 0)
+	called := calledtest.New(t, 0)
 	p := launch(t, t.TempDir())
-	p.register(fiveSteps(called.URL))
+	p.register(calledtest.Five("five", called.URL, ""))
 	ids := p.startMany(2000, 200, "five")
 	if ends := p.awaitAll(ids, 60*time.Second); len(ids) != 2000 || ends["succeeded"] != 2000 {
 		t.Fatalf("%d acknowledged, ends %v; 2000 of each wanted", len(ids), ends)
 	}
-	calls := called.snapshot()
+	calls := called.Snapshot()
 	for key, n := range calls {
 		if n != 1 {
 			t.Errorf("%s was called %d times", key, n)
