@@ -27,7 +27,7 @@ var needs = map[string][]string{
 // makers are the functions that make an operation, where these are others than
 // those of its package.
 var makers = map[string][]string{
-	"SendTaskSuccess": {"worker", "sweeper"}, "SendTaskFailure": {"worker", "sweeper"}, "SendTaskHeartbeat": {"sweeper"},
+	"SendTaskSuccess": {"worker", "sweeper"}, "SendTaskFailure": {"worker", "sweeper", "deadletter"}, "SendTaskHeartbeat": {"sweeper"},
 	"StopExecution": {"worker", "deadletter"},
 }
 
