@@ -107,7 +107,7 @@ func FromEnv(getenv func(string) string) (c Config, err error) {
 	if c.Times, err = app.Times(getenv); err != nil {
 		return c, err
 	}
-	if c.Routes, err = routes(folder(getenv)); err != nil {
+	if c.Routes, err = routes(getenv("LAMBDA_TASK_ROOT")); err != nil {
 		return c, err
 	}
 	if c.LogLevel, err = telemetry.ParseLevel(getenv("STEPLINE_LOG_LEVEL")); err != nil {

@@ -16,20 +16,12 @@ import (
 // the calls of the HTTP API: a list of api.Mount, made by infra/routes.
 const RoutesFile = "routes.json"
 
-// folder is where Lambda has unpacked the function.
-func folder(getenv func(string) string) string {
-	if dir := getenv("LAMBDA_TASK_ROOT"); dir != "" {
-		return dir
-	}
-	program, err := os.Executable()
-	if err != nil {
-		return "." // where a function is started
-	}
-	return filepath.Dir(program)
-}
-
-// routes reads the file in a folder; nil without one. The error is one line.
+// routes reads the file in the folder where Lambda has unpacked the function,
+// nil without one or outside of Lambda, where dir is "". The error is one line.
 func routes(dir string) ([]api.Route, error) {
+	if dir == "" {
+		return nil, nil
+	}
 	b, err := os.ReadFile(filepath.Join(dir, RoutesFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
