@@ -56,7 +56,7 @@ func (b *bench) acknowledgements(ctx context.Context) (all []acks, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, engine.end()) }()
-	noop := workloads()[slices.IndexFunc(workloads(), func(w workload) bool { return w.Name == "noop" })]
+	noop := result{Workload: "noop"}.workload()
 	operator := newClient(engine.Address, noop.Name, 1)
 	defer operator.close()
 	if err := operator.register(ctx, noop.document(b.service)); err != nil {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/seed-926d1ba8/stepline/internal/wiring/wiringtest"
 )
 
 // copyOf is the template with some of its text replaced.
@@ -63,7 +65,7 @@ func TestItDoesNotStart(t *testing.T) {
 		"queue removed":      {[]string{"-template", copyOf(t, without("NormalQueue"))}, "WorkerFunction: event Normal names queue NormalQueue, which is not declared"},
 		"function removed":   {[]string{"-template", copyOf(t, without("CancelFunction"))}, "has no function with Handler cancel"},
 		"broken template":    {[]string{"-template", copyOf(t, func(s string) string { return s[:len(s)/2] + "\n {{{" })}, "template.yaml:"},
-		"unknown call": {[]string{"-template", copyOf(t, func(s string) string { return strings.Replace(s, "GetHealth:", "GetWealth:", 1) })},
+		"unknown call": {[]string{"-template", wiringtest.Copy(t, template, "GetHealth:", "GetWealth:")},
 			"StatusFunction: event GetWealth is no call of functions/status"},
 		"unknown flag": {[]string{"-demo"}, "-demo"},
 	} {
@@ -112,9 +114,7 @@ const short = `{"name": "short", "steps": [{"id": "a", "type": "transform", "out
 // the call that still has it.
 func TestAChangedRouteIsFollowed(t *testing.T) {
 	t.Parallel()
-	path := copyOf(t, func(s string) string {
-		return strings.Replace(s, "Method: POST, Path: /v1/executions}", "Method: POST, Path: /v1/starts}", 1)
-	})
+	path := wiringtest.Copy(t, template, "Method: POST, Path: /v1/executions}", "Method: POST, Path: /v1/starts}")
 	p := start(t, "-no-demo", "-data", t.TempDir(), "-template", path)
 	if code := p.call(http.MethodPut, "/workflows/short", short, nil); code != http.StatusCreated {
 		t.Fatalf("PUT: %d", code)

@@ -19,10 +19,7 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/retry"
-	"github.com/seed-926d1ba8/stepline/internal/sqlitefile"
 	"github.com/seed-926d1ba8/stepline/internal/step"
-	"github.com/seed-926d1ba8/stepline/internal/table"
-	"github.com/seed-926d1ba8/stepline/internal/table/sqlite"
 	"github.com/seed-926d1ba8/stepline/internal/table/tabletest"
 )
 
@@ -40,18 +37,10 @@ type client struct {
 // with a worker, and a sweeper each minute.
 func newClient(t *testing.T, seed uint64) *client {
 	t.Helper()
-	file, err := sqlitefile.Open(t.TempDir(), sqlitefile.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	inner, err := sqlite.New(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := &client{t: t, mux: http.NewServeMux(), secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
-	ports := app.Ports{Table: table.Table(inner), Queue: &delayed{}, HTTP: c, Secrets: c, Now: time.Now, Incarnation: "p1"}
+	ports := app.Ports{Table: embedded(t), Queue: &delayed{}, HTTP: c, Secrets: c, Now: time.Now, Incarnation: "p1"}
 	if seed > 0 {
-		ports.Table = tabletest.Adversary(inner, seed)
+		ports.Table = tabletest.Adversary(ports.Table, seed)
 	}
 	s, err := app.New(ports, app.Config{Keys: [][]byte{make([]byte, 32)}, PublicURL: "http://localhost"})
 	if err != nil {
@@ -75,7 +64,6 @@ func newClient(t *testing.T, seed uint64) *client {
 	t.Cleanup(func() {
 		stop()
 		work.Wait()
-		_ = file.Close()
 	})
 	return c
 }

@@ -129,7 +129,8 @@ type bundle struct {
 	log    bytes.Buffer // behind the handler's lock
 }
 
-func newBundle(t *testing.T) *bundle {
+// embedded is a table on a file of its own.
+func embedded(t *testing.T) table.Table {
 	t.Helper()
 	file, err := sqlitefile.Open(t.TempDir(), sqlitefile.Options{})
 	if err != nil {
@@ -140,8 +141,14 @@ func newBundle(t *testing.T) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return inner
+}
+
+func newBundle(t *testing.T) *bundle {
+	t.Helper()
 	b := &bundle{t: t, bill: bill{writes: map[string]float64{}}}
-	b.table.Table = inner
+	b.table.Table = embedded(t)
+	var err error
 	b.Services, err = app.New(app.Ports{Table: &billed{&b.table, &b.bill}, Queue: &b.sent, HTTP: b, Tasks: &b.tasks, Now: b.now, Incarnation: "p1"},
 		app.Config{Keys: [][]byte{make([]byte, 32)}, PublicURL: "http://localhost", Log: slog.New(slog.NewJSONHandler(&b.log, nil))})
 	if err != nil {

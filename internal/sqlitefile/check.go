@@ -181,7 +181,6 @@ func preallocate(path string, size int64) {
 	}
 }
 
-// plain is an error on one line: what is wrong, and the cause.
 // unreadable says why a file could not be read. Not every reason is damage:
 // SQLite reads with a log beside the file, which it must be able to write.
 func unreadable(err error) error {
@@ -200,6 +199,7 @@ func unreadable(err error) error {
 	return plain(Name+" cannot be read", err)
 }
 
+// plain is an error on one line: what is wrong, and the cause.
 func plain(what string, cause error) error {
 	return fmt.Errorf("%s (%w)", what, cause)
 }
