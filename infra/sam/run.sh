@@ -50,7 +50,7 @@ cli() {
 work=$(mktemp -d /tmp/stepline-sam.XXXXXX) # short: a socket's path has 107 bytes at most
 engine= made=
 stop() {
-	if [ -z "$engine" ] && [ -n "$made" ]; then docker image rm "$made" >/dev/null 2>&1 || true; fi
+	if [ -z "$engine" ] && [ -n "$made" ]; then forget; fi
 	if [ -n "$engine" ]; then kill "$engine" 2>/dev/null && wait "$engine" 2>/dev/null; fi
 	rm -rf "$work"
 }
@@ -72,12 +72,25 @@ start_engine() {
 	return 1
 }
 
+image=public.ecr.aws/lambda/provided:al2023-$ARCH
+
+# forget removes the image that was made here and the one that SAM built on it.
+forget() {
+	local tag
+	for tag in "$image" "${image/al2023/al2023-rapid}"; do docker image rm -f "$tag" >/dev/null 2>&1 || true; done
+}
+
 # What SAM's own runtime emulator needs of a base image: sh, mv and chmod; the
-# functions: certificates, and a name service that looks into /etc/hosts.
+# functions: certificates, a name service that looks into /etc/hosts, and what
+# Lambda itself sets in the environment. An engine of our own may hold one that
+# an earlier version of this script made: it is made anew.
 base_image() {
-	local image=public.ecr.aws/lambda/provided:al2023-$ARCH root=$work/root tool
-	docker image inspect "$image" >/dev/null 2>&1 && return
-	[ -z "$engine" ] && docker pull -q "$image" >/dev/null 2>&1 && return
+	local root=$work/root tool
+	if [ -n "$engine" ]; then
+		forget
+	elif docker image inspect "$image" >/dev/null 2>&1 || docker pull -q "$image" >/dev/null 2>&1; then
+		return
+	fi
 	installed busybox busybox-static
 	mkdir -p "$root"/{bin,dev,etc/ssl/certs,opt,proc,root,sys,tmp,usr/bin,var/runtime,var/task}
 	chmod 1777 "$root/tmp"
@@ -86,7 +99,7 @@ base_image() {
 	if [ -f /etc/ssl/certs/ca-certificates.crt ]; then cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"; fi
 	echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
 	echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
-	tar -C "$root" -c . | docker import -c 'WORKDIR /var/task' -c 'ENV PATH=/bin:/usr/bin:/opt/bin TZ=UTC' - "$image" >/dev/null
+	tar -C "$root" -c . | docker import -c 'WORKDIR /var/task' -c 'ENV PATH=/bin:/usr/bin:/opt/bin TZ=:UTC LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime' - "$image" >/dev/null
 	made=$image
 }
 
