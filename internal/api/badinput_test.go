@@ -49,6 +49,7 @@ func badInputs() []bad {
 		{"body too large", "POST", start, strings.Repeat(" ", 2<<20), nil, 413},
 		{"content type", "POST", start, `{"workflow":"a"}`, []string{"Content-Type", "application/xml"}, 415},
 		{"charset", "POST", start, `{"workflow":"a"}`, []string{"Content-Type", "application/json; charset=latin1"}, 415},
+		{"compressed", "POST", start, "\x1f\x8b", []string{"Content-Encoding", "gzip"}, 415},
 		{"task without a token", "POST", start, `{"workflow":"a","stepFunctions":{"heartbeat":"1m","token":"t"}}`, nil, 422},
 		{"task empty", "POST", start, `{"workflow":"a","stepFunctions":{"taskToken":"","heartbeat":"often"}}`, nil, 422},
 		{"task no object", "POST", start, `{"workflow":"a","stepFunctions":"t"}`, nil, 422},
@@ -92,6 +93,7 @@ func badInputs() []bad {
 
 		{"document not json", "PUT", "/v1/workflows/orders", "{\n\"name\" \"orders\"}", nil, 400},
 		{"document type", "PUT", "/v1/workflows/orders", "<a/>", []string{"Content-Type", "text/xml"}, 415},
+		{"document compressed", "PUT", "/v1/workflows/orders", "\x1f\x8b", []string{"Content-Encoding", "br"}, 415},
 		{"document too large", "PUT", "/v1/workflows/orders", strings.Repeat(" ", 2<<20), nil, 413},
 		{"document empty", "PUT", "/v1/workflows/orders", "", nil, 400},
 		{"document of another name", "PUT", "/v1/workflows/orders", `{"name":"invoices","steps":[{"id":"a","type":"transform","output":1}]}`, nil, 422},

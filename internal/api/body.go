@@ -77,11 +77,25 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int64) (json.RawMess
 // jsonType refuses a body that says to be something else. Curl's default type
 // says nothing about the body.
 func jsonType(r *http.Request) error {
+	if err := uncoded(r); err != nil {
+		return err
+	}
 	t, err := mediaType(r)
 	if err == nil && (t == "" || t == "application/json" || t == "text/json" || t == curlType || strings.HasSuffix(t, "+json")) {
 		return nil
 	}
 	return problem.New(problem.Unsupported, "Content-Type must be application/json")
+}
+
+// uncoded refuses a compressed body (RFC 9110, 15.5.16): a limit on its size
+// would say nothing about what it holds.
+func uncoded(r *http.Request) error {
+	for _, coding := range r.Header.Values("Content-Encoding") {
+		if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
+			return problem.New(problem.Unsupported, "Content-Encoding must be absent or identity: compressed bodies are not read")
+		}
+	}
+	return nil
 }
 
 // mediaType is the lower-case type without its parameters, "" when none is

@@ -61,6 +61,9 @@ func documentBytes(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 // acceptsDocument refuses a content type that names another notation than JSON
 // or YAML. Which of the two it is shows in the document itself.
 func acceptsDocument(r *http.Request) error {
+	if err := uncoded(r); err != nil {
+		return err
+	}
 	t, err := mediaType(r)
 	switch {
 	case err != nil:
