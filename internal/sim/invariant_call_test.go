@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-926d1ba8/stepline/internal/queue"
 	"github.com/seed-926d1ba8/stepline/internal/record"
 )
 
@@ -125,8 +126,9 @@ func (w *world) checkDelicate(f *flight) {
 const maxLive = 4
 
 // extraLife is how long a message that was asked for, doubled or left standing
-// may linger: on solo it is received three times, 16 minutes apart.
-const extraLife = 50 * time.Minute
+// may linger: where it is longest, on solo, it is received so many times, so far
+// apart.
+var extraLife = time.Duration(wiring[queue.Solo].receives)*wiring[queue.Solo].visibility + 2*time.Minute
 
 // replaced is how many of an execution's messages are in the hands of those who
 // have sent others in their place: they are deleted with their batches. Callers
