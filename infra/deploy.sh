@@ -18,7 +18,8 @@ setting() { sed -n "/^\[$env\.deploy\.parameters\]/,/^\[/s/^$1 = \"\(.*\)\"/\1/p
 
 stack=$(setting stack_name)
 if [ -z "$stack" ] || [ "$what" != deploy ] && [ "$what" != destroy ]; then
-	echo "usage: infra/deploy.sh deploy|destroy ENV, with an ENV of $config: $(sed -n 's/^\[\(.*\)\.deploy\.parameters\]/\1/p' "$config" | xargs)" >&2
+	set -- $(sed -n 's/^\[\(.*\)\.deploy\.parameters\]/\1/p' "$config")
+	echo "usage: infra/deploy.sh deploy|destroy ENV, with an ENV of $config: $*" >&2
 	exit 2
 fi
 for tool in aws sam openssl; do
