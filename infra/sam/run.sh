@@ -14,7 +14,7 @@
 # reach this machine, and in ARCH the architecture of both.
 set -euo pipefail
 
-cache=${STEPLINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stepline}
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/stepline
 sam=1.170.0 lint=1.58.0
 venv=$cache/sam-$sam-$lint
 mkdir -p "$cache"
