@@ -29,6 +29,7 @@ type Message struct {
 	Run   int    `json:"r"`
 	Epoch int64  `json:"e"` // known when sent
 	Hops  int    `json:"n"`
+	Off   int    `json:"o,omitempty"` // times in a row that nothing could be begun
 	Why   Why    `json:"w"`
 }
 

@@ -39,7 +39,7 @@ func (r *Runner) deadLetter(ctx context.Context, d queue.Delivery) error {
 			return r.send(ctx, laneOf(m), hint, r.until(m.LeaseUntil+3000))
 		}
 		if m.Crashes >= maxCrashes && m.LeaseUntil != 0 {
-			return r.endCrashed(ctx, m)
+			return r.endCrashed(ctx, m, died)
 		}
 		again, err := r.putOff(ctx, m, now)
 		if !again {
@@ -127,14 +127,21 @@ func (r *Runner) keepUnreadable(ctx context.Context, d queue.Delivery) error {
 // unreadableTenant owns messages that name no tenant.
 const unreadableTenant = "default"
 
+// Why an execution ends as crashed.
+const (
+	died   = "its workers died repeatedly before any step was recorded"
+	looped = "it was looked at ten thousand times without any progress"
+)
+
 // endCrashed ends an execution whose workers died again and again without any
-// progress. Nothing of it runs; what it began elsewhere is stopped.
-func (r *Runner) endCrashed(ctx context.Context, m *record.Meta) error {
+// progress, or that goes round in a circle. Nothing of it runs; what it began
+// elsewhere is stopped.
+func (r *Runner) endCrashed(ctx context.Context, m *record.Meta, why string) error {
 	if err := r.stopAbandoned(ctx, m); err != nil {
 		return err
 	}
 	now, owner := r.now(), r.nonce(false)
-	st, e := record.Failed, &record.Error{Category: string(retry.Crashed), Code: "crashed", Message: "its workers died repeatedly before any step was recorded"}
+	st, e := record.Failed, &record.Error{Category: string(retry.Crashed), Code: "crashed", Message: why}
 	switch {
 	case m.Cancel:
 		st, e = record.Cancelled, &record.Error{Category: string(retry.Cancelled), Message: "cancelled on request"}
@@ -178,5 +185,5 @@ func (r *Runner) endLoop(ctx context.Context, msg record.Message) error {
 		hint := record.Message{PK: m.PK, Run: m.Run, Epoch: msg.Epoch, Hops: msg.Hops, Why: record.WhyGuard}
 		return r.send(ctx, laneOf(m), hint, r.until(m.LeaseUntil+3000))
 	}
-	return r.endCrashed(ctx, m)
+	return r.endCrashed(ctx, m, looped)
 }

@@ -114,8 +114,9 @@
 //
 // Busy stores and queues and lost answers are tried again a few times within
 // half a second; then the message is reported failed and comes back. A store that cannot even
-// be read under a new lease is no crash: the lease is given back for some
-// seconds. A checkpoint that cannot be made ends the work under this lease. A
+// be read under a new lease is no crash: the lease is given back, for 5 s at
+// first and longer each time. A write that a living holder cannot make ends the
+// work under this lease, and counts as no crash either. A
 // panic below a call fails its step; anywhere else it fails its message. The
 // solo lane's lease is renewed while it is held; a renewal that fails stops all
 // further calls. Before the lease's end every call's context ends; a definite

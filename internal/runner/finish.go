@@ -24,6 +24,9 @@ func (x *run) mine() table.Cond {
 func (x *run) finish(f *engine.Finish, last *record.Step) (again bool, err error) {
 	w, rides, err := x.finishWrite(f, last)
 	if err != nil {
+		if last != nil { // the end will be found again from what was done
+			x.stored(x.checkpoint(last))
+		}
 		return false, err
 	}
 	if last != nil && !rides {
@@ -51,7 +54,6 @@ func (x *run) finish(f *engine.Finish, last *record.Step) (again bool, err error
 	}
 	switch {
 	case !failed:
-		x.refused = x.refused || transient(err)
 		return false, err
 	case !x.stillMine(image):
 		return false, errNotMine
@@ -264,7 +266,10 @@ func (x *run) release(nd int64, st record.Status, handover bool) error {
 		return err
 	}
 	hint := record.Message{PK: x.pk, Run: x.meta.Run, Epoch: x.epoch, Why: record.WhyTimer}
-	if !x.wroteStep {
+	switch {
+	case x.putOff:
+		hint.Hops, hint.Off = x.msg.Hops, x.msg.Off+1
+	case !x.wroteStep:
 		hint.Hops = x.msg.Hops + 1
 	}
 	if !far {

@@ -231,7 +231,7 @@ func (r *Runner) expired(ctx context.Context, d queue.Delivery, msg, hint record
 		crashes = old.Crashes // a restart alone is nobody's crash
 	}
 	if crashes > maxCrashes {
-		return r.endCrashed(ctx, old)
+		return r.endCrashed(ctx, old, died)
 	}
 	leave, free := r.quarantine.enter(crashes)
 	if !free {
@@ -268,6 +268,7 @@ func (r *Runner) takeOver(ctx context.Context, d queue.Delivery, msg record.Mess
 	}
 	if x.meta.Signals != old.Signals {
 		if x.marks, err = x.readMarks(x.meta); err != nil {
+			x.outlived()
 			return err // never given back: that would forget what is in doubt
 		}
 	}

@@ -51,7 +51,8 @@ type run struct {
 	cut       context.CancelCauseFunc
 	leaseOut  *time.Timer // cuts the calls before the lease ends
 	lost      bool
-	refused   bool       // lost because the store was too busy to keep a record
+	refused   bool       // lost because the store did not keep what its holder has
+	putOff    bool       // nothing could be begun
 	handover  bool       // a ready step does not fit into this invocation
 	lane      queue.Lane // of a hand-over
 }
@@ -148,15 +149,21 @@ func InfoOf(m *record.Meta) engine.Info {
 }
 
 // giveBack releases a lease under which nothing could be begun, so that a
-// store in trouble is not taken for a crash.
+// store in trouble is not taken for a crash, nor the looking again for a loop.
 func (x *run) giveBack(cause error) error {
-	if err := x.release(x.r.now()+retryLoad.Milliseconds(), record.Waiting, false); err != nil {
+	x.putOff = true
+	pause := min(retryLoad<<min(x.msg.Off, 8), queue.MaxDelay)
+	due := min(x.r.now()+pause.Milliseconds(), max(x.meta.Deadline, x.r.now()+retryLoad.Milliseconds()))
+	if err := x.release(due, record.Waiting, false); err != nil {
+		x.outlived()
 		return errors.Join(cause, err)
 	}
-	x.r.log.Warn("execution put off", "execution", x.pk, "error", cause)
+	x.r.log.Warn("execution put off", "execution", x.pk, "for", pause, "error", cause)
 	return nil
 }
 
+// retryLoad is how long an execution is put off at first; each time in a row
+// doubles it, up to what a queue can delay.
 const retryLoad = 5 * time.Second
 
 // readMarks reads the bodies of the signals that META announces.

@@ -21,7 +21,7 @@ const maxParallel = 64
 const closing = time.Second
 
 // work advances the execution as far as this lease allows.
-func (x *run) work() error {
+func (x *run) work() (err error) {
 	x.calls, x.cut = context.WithCancelCause(x.ctx)
 	defer x.cut(errCut)
 	x.leaseOut = time.AfterFunc(x.leaseLeft(), func() { x.cut(errCut) })
@@ -29,7 +29,7 @@ func (x *run) work() error {
 	x.r.live.add(x)
 	defer x.r.live.remove(x)
 	defer func() { // after all that is under way has come back
-		if x.refused {
+		if x.refused || err != nil && !errors.Is(err, errNotMine) && x.ctx.Err() == nil {
 			x.outlived()
 		}
 	}()
@@ -238,7 +238,7 @@ func (x *run) decideIf(yes bool) (p engine.Plan) {
 func (x *run) stored(ev event) {
 	if ev.err != nil {
 		x.r.log.Warn("checkpoint failed", "execution", x.pk, "error", ev.err)
-		x.lost, x.refused = true, x.refused || transient(ev.err)
+		x.lost, x.refused = true, true
 		return
 	}
 	x.wroteStep = true
@@ -254,17 +254,19 @@ func (x *run) stored(ev event) {
 }
 
 // outlived takes off, before it is counted, the crash that the takeover of this
-// lease will count: its holder lives, and the store was too busy. The lease must
-// not be released, for what was called without a record is in doubt. Where this
-// write fails too, a crash is counted.
+// lease will count: its holder lives, and the store or the queue did not do what
+// it was asked for. The lease must not be released, for what was called without
+// a record is in doubt. Where this write fails too, a crash is counted. Nobody
+// but the holder writes a lease under its epoch, so that a renewal without an
+// answer is under this condition too.
 func (x *run) outlived() {
 	_, err := x.r.write(x.ctx, table.Write{
 		Key: table.Key{PK: x.pk, SK: "0"}, Kind: table.Update,
 		Set: table.Attrs{record.AtCrashes: table.Int(x.meta.Crashes - 1)},
-		If:  table.All(equals(record.AtEpoch, x.epoch), equals(record.AtLease, x.until)),
+		If:  table.All(equals(record.AtEpoch, x.epoch), table.Test{Attr: record.AtLease, Op: table.Gt, Value: table.Int(0)}),
 	}, "")
 	if _, failed := table.Failed(err); err != nil && !failed {
-		x.r.log.Warn("a busy store will count as a crash", "execution", x.pk, "error", err)
+		x.r.log.Warn("a store in trouble will count as a crash", "execution", x.pk, "error", err)
 	}
 }
 
@@ -334,8 +336,10 @@ func (x *run) renew(t *ticks) {
 		If:  table.All(equals(record.AtEpoch, x.epoch), equals(record.AtLease, x.until)),
 	}, owner)
 	switch _, failed := table.Failed(err); {
-	case failed, errors.Is(err, table.ErrUnknown):
+	case failed:
 		x.lost = true
+	case errors.Is(err, table.ErrUnknown):
+		x.lost, x.refused = true, true
 	case err != nil:
 		x.r.log.Warn("lease not renewed", "execution", x.pk, "error", err)
 		next /= renewTries // while the lease lasts
