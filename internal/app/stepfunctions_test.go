@@ -31,7 +31,7 @@ func withStepFunctions(t *testing.T) (*bundle, *sfntest.Fake) {
 	fake := sfntest.New(b.now)
 	b.sfn = step.NewStateMachines(aws.Config{
 		Region: "eu-central-1", HTTPClient: fake, Credentials: aws.AnonymousCredentials{}, Retryer: func() aws.Retryer { return aws.NopRetryer{} },
-	}, b.now)
+	}, b.now, nil)
 	b.tasks.Tasks = b.sfn.Tasks()
 	return b, fake
 }
@@ -74,6 +74,46 @@ func TestStandardHoldsNoWorker(t *testing.T) {
 		}
 		if all := fake.Executions(); len(all) != 1 || all[0].Input != `{"n":7}` || all[0].Name != started.ID+"-pay" {
 			t.Errorf("started %+v", all)
+		}
+	})
+}
+
+// While looks are refused the execution waits, and the state machine goes on.
+func TestStandardWhoseLooksAreRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, fake := withStepFunctions(t)
+		fake.Machine(orders, func(int) sfntest.Ending {
+			return sfntest.Ending{After: 10 * time.Minute, Status: "SUCCEEDED", Output: `{"ok":true}`}
+		})
+		for range 5 {
+			fake.Refuse("DescribeExecution", 400, "AccessDeniedException")
+		}
+		b.register("order", strings.ReplaceAll(standard, "MORE", ""))
+		id := b.run(runner.StartRequest{Workflow: "order", Input: []byte(`{"n":7}`)})
+		b.ended(id, record.Succeeded, `{"ok":true}`)
+		x, _ := b.History.Get(t.Context(), tenant, id)
+		if all := fake.Executions(); len(all) != 1 || all[0].Aborted || len(x.Steps[0].Attempts) != 1 {
+			t.Errorf("started %+v, attempts %+v", all, x.Steps[0].Attempts)
+		}
+	})
+}
+
+// Refused for ever, the step's timeout ends it.
+func TestStandardThatCannotBeLookedAt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, fake := withStepFunctions(t)
+		fake.Machine(orders, func(int) sfntest.Ending { return sfntest.Ending{After: time.Hour, Status: "SUCCEEDED"} })
+		for range 100 {
+			fake.Refuse("DescribeExecution", 400, "AccessDeniedException")
+		}
+		b.register("order", strings.ReplaceAll(standard, "MORE", `,"timeout":"10m"`))
+		id := b.run(runner.StartRequest{Workflow: "order", Input: []byte(`{"n":7}`)})
+		b.ended(id, record.Failed, "")
+		x, _ := b.History.Get(t.Context(), tenant, id)
+		if all := fake.Executions(); len(all) != 1 || !all[0].Aborted || x.Steps[0].Error.Category != "timeout" {
+			t.Errorf("started %+v, the step's error is %+v", all, x.Steps[0].Error)
 		}
 	})
 }

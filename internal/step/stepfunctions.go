@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -28,21 +29,26 @@ import (
 type StateMachines struct {
 	api *sfn.Client
 	now func() time.Time
+	log *slog.Logger
 }
 
-// NewStateMachines makes a caller from the SDK's configuration.
-func NewStateMachines(cfg aws.Config, now func() time.Time) *StateMachines {
-	return &StateMachines{api: sfn.NewFromConfig(cfg), now: now}
+// NewStateMachines makes a caller from the SDK's configuration. log nil: it
+// discards.
+func NewStateMachines(cfg aws.Config, now func() time.Time, log *slog.Logger) *StateMachines {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &StateMachines{api: sfn.NewFromConfig(cfg), now: now, log: log}
 }
 
 // InRegion makes a caller of a region with the credentials that the SDK finds
 // by itself. It makes no call.
-func InRegion(ctx context.Context, region string, now func() time.Time) (*StateMachines, error) {
+func InRegion(ctx context.Context, region string, now func() time.Time, log *slog.Logger) (*StateMachines, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region))
 	if err != nil {
 		return nil, err
 	}
-	return NewStateMachines(cfg, now), nil
+	return NewStateMachines(cfg, now, log), nil
 }
 
 // machine is the evaluated request of a step.
@@ -59,6 +65,9 @@ type started struct {
 	// Failed counts the executions of this step that have ended badly: the next
 	// attempt is another execution and needs another name.
 	Failed int `json:"failed,omitempty"`
+	// Refused is the code that looks are refused with; "" while they are not. It
+	// is kept so that the log says so once and not with every look.
+	Refused string `json:"refused,omitempty"`
 }
 
 // Call makes one attempt, or goes on with the one that c.State tells of.
@@ -70,7 +79,7 @@ func (s *StateMachines) Call(ctx context.Context, c Call) Result {
 		}
 	}
 	if st.ARN != "" {
-		return s.look(ctx, st)
+		return s.look(ctx, c, st)
 	}
 	m, fault := machineOf(c.Request)
 	switch {
@@ -117,7 +126,7 @@ func (s *StateMachines) start(ctx context.Context, c Call, m machine, st started
 		return Result{Again: firstLook, State: st.encode()}
 	case asError(err, &exists): // it has ended already: our start of it was never recorded
 		st.ARN, st.At = executionARN(m.arn, name), s.now().UnixMilli()
-		return s.look(ctx, st)
+		return s.look(ctx, c, st)
 	}
 	return Result{Err: callError(ctx, "StartExecution", err), State: c.State}
 }
@@ -133,18 +142,13 @@ func (s *StateMachines) nextLook(st started) time.Duration {
 	return min(max(s.now().Sub(time.UnixMilli(st.At))/4, firstLook), lastLook)
 }
 
-// look asks how the execution is. That the question fails is no failure of the
-// execution, unless it says that there is nothing to ask for.
-func (s *StateMachines) look(ctx context.Context, st started) Result {
+// look asks how the execution is.
+func (s *StateMachines) look(ctx context.Context, c Call, st started) Result {
 	out, err := s.api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &st.ARN})
 	if err != nil {
-		fault := callError(ctx, "DescribeExecution", err)
-		if fault.Category.Retried() {
-			return Result{Again: s.nextLook(st), State: st.encode()}
-		}
-		fault.Unclear = false // a question has no effect
-		return Result{Err: fault, State: st.encode()}
+		return s.unseen(c, st, callError(ctx, "DescribeExecution", err))
 	}
+	st.Refused = ""
 	if out.StartDate != nil {
 		st.At = out.StartDate.UnixMilli()
 	}
@@ -161,6 +165,23 @@ func (s *StateMachines) look(ctx context.Context, st started) Result {
 		Err:   executionError(out.Status, aws.ToString(out.Error)),
 		State: started{Failed: st.Failed + 1}.encode(), Began: began,
 	}
+}
+
+// unseen is what follows from a look that failed. That is no failure of the
+// execution, which goes on, unless it says that there is nothing to ask for. A
+// permission that is missing may be given, and expired credentials renewed; how
+// long that may take is for the timeouts of the step and the execution to say.
+func (s *StateMachines) unseen(c Call, st started, fault *Error) Result {
+	switch {
+	case fault.Code == "ExecutionDoesNotExist", fault.Code == "InvalidArn", fault.Category == retry.Cancelled:
+		fault.Unclear = false // a question has no effect
+		return Result{Err: fault, State: st.encode()}
+	case !fault.Category.Retried() && st.Refused != fault.Code:
+		st.Refused = fault.Code
+		s.log.Warn("Step Functions does not let us see how a state machine's execution goes; the step waits and looks again",
+			"key", c.Key, "operation", "DescribeExecution", "code", fault.Code)
+	}
+	return Result{Again: s.nextLook(st), State: st.encode()}
 }
 
 // Stop ends the execution that a call has started, or may have: where its start

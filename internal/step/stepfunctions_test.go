@@ -1,8 +1,10 @@
 package step_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +27,7 @@ type clocked struct {
 	t    *testing.T
 	at   time.Time
 	fake *sfntest.Fake
+	log  bytes.Buffer
 	*step.StateMachines
 }
 
@@ -38,7 +41,7 @@ func newClocked(t *testing.T) *clocked {
 			return aws.Credentials{AccessKeyID: "a", SecretAccessKey: "b"}, nil
 		}),
 		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
-	}, now)
+	}, now, slog.New(slog.NewTextHandler(&c.log, nil)))
 	return c
 }
 
@@ -165,8 +168,8 @@ func TestEndings(t *testing.T) {
 	}
 }
 
-// A question that fails is not the execution's failure, unless there is nothing
-// to ask for.
+// A question that fails is not the execution's failure, unless it says that there
+// is nothing to ask for: nothing ends, nothing is stopped, and the end is seen.
 func TestLooksThatFail(t *testing.T) {
 	t.Parallel()
 	c := newClocked(t)
@@ -183,13 +186,54 @@ func TestLooksThatFail(t *testing.T) {
 			t.Errorf("got %+v", res)
 		}
 	}
-	c.fake.Refuse("DescribeExecution", 400, "AccessDeniedException")
-	if res := c.Call(t.Context(), call); res.Err == nil || res.Err.Category != retry.Auth || res.Err.Unclear || res.State == nil {
-		t.Errorf("got %+v", res)
+	if c.log.Len() > 0 {
+		t.Errorf("trouble that passes is logged: %s", &c.log)
 	}
-	gone := step.Call{State: json.RawMessage(`{"arn":"arn:aws:states:eu-central-1:123456789012:execution:orders:none","at":1}`)}
-	if res := c.Call(t.Context(), gone); res.Err == nil || res.Err.Category != retry.NotFound {
-		t.Errorf("got %+v", res)
+	for _, kind := range []string{
+		"AccessDeniedException", "ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException",
+		"KmsAccessDeniedException", "KmsInvalidStateException", "Other",
+	} {
+		c.fake.Refuse("DescribeExecution", 400, kind)
+		if res := c.Call(t.Context(), call); res.Err != nil || res.Again == 0 {
+			t.Errorf("%s: got %+v", kind, res)
+		}
+	}
+	if res, _ := c.follow(call); res.Err != nil || len(c.fake.Executions()) != 1 || c.fake.Executions()[0].Aborted {
+		t.Errorf("in the end got %+v of %+v", res, c.fake.Executions())
+	}
+	for arn, want := range map[string]retry.Category{
+		"arn:aws:states:eu-central-1:123456789012:execution:orders:none": retry.NotFound,
+		"arn:aws:states:eu-central-1:123456789012:activity:orders":       retry.Validation,
+	} {
+		gone := step.Call{State: json.RawMessage(`{"arn":"` + arn + `","at":1}`)}
+		if res := c.Call(t.Context(), gone); res.Err == nil || res.Err.Category != want || res.Err.Unclear || res.State == nil {
+			t.Errorf("%s: got %+v", arn, res)
+		}
+	}
+}
+
+// That looks are refused is said once for each reason, and again after one that
+// was answered.
+func TestRefusedLooksAreLoggedOnce(t *testing.T) {
+	t.Parallel()
+	c := newClocked(t)
+	c.ends(sfntest.Ending{After: time.Hour, Status: "SUCCEEDED"})
+	call := step.Call{Request: request(orders, false, nil), Key: key, Run: 1}
+	call.State = c.Call(t.Context(), call).State
+	for _, kind := range []string{"AccessDeniedException", "AccessDeniedException", "ThrottlingException", "AccessDeniedException", "ExpiredTokenException", "", "AccessDeniedException"} {
+		if kind != "" {
+			c.fake.Refuse("DescribeExecution", 400, kind)
+		}
+		call.State = c.Call(t.Context(), call).State
+	}
+	lines := strings.Split(strings.TrimSpace(c.log.String()), "\n")
+	if len(lines) != 3 || strings.Contains(c.log.String(), "told by the test") {
+		t.Fatalf("got %d lines, want 3 without the service's texts:\n%s", len(lines), &c.log)
+	}
+	for i, code := range []string{"AccessDeniedException", "ExpiredTokenException", "AccessDeniedException"} {
+		if !strings.Contains(lines[i], "level=WARN") || !strings.Contains(lines[i], "code="+code) || !strings.Contains(lines[i], "key="+key) {
+			t.Errorf("line %d is %s, want a warning with %s and %s", i+1, lines[i], code, key)
+		}
 	}
 }
 
@@ -256,7 +300,7 @@ func TestExpressIsNotRepeatedByTheSDK(t *testing.T) {
 	c.fake.Machine(quick, func(int) sfntest.Ending { return sfntest.Ending{Status: "SUCCEEDED"} })
 	patient := step.NewStateMachines(aws.Config{
 		Region: "eu-central-1", HTTPClient: c.fake, Credentials: aws.AnonymousCredentials{}, // the SDK's own patience
-	}, time.Now)
+	}, time.Now, nil)
 	c.fake.Lose("StartSyncExecution")
 	res := patient.Call(t.Context(), step.Call{Request: request(quick, true, nil), Key: key, Run: 1})
 	if res.Err == nil || !res.Err.Unclear || len(c.fake.Executions()) != 1 {

@@ -54,7 +54,7 @@ func open(cfg sdk.Config, c Config, now func() time.Time, log *slog.Logger) (*Cl
 	if err != nil {
 		return nil, err
 	}
-	machines := step.NewStateMachines(cfg, now)
+	machines := step.NewStateMachines(cfg, now, log)
 	cloud.Services, err = app.New(app.Ports{
 		Table: cloud.Table, Queue: cloud.Queue, Secrets: secrets, Now: now,
 		HTTP:        step.Router{HTTP: step.NewHTTP(step.HTTPConfig{Now: now, Secrets: secrets, Refuse: c.ownRuntime()}), StateMachines: machines},

@@ -85,7 +85,7 @@ func (m *Machine) open(now func() time.Time, getenv func(string) string, c app.C
 	var machines *step.StateMachines // without a region, steps that need them fail, and tasks are refused
 	var tasks runner.Tasks
 	if region := getenv("AWS_REGION"); region != "" {
-		if machines, err = step.InRegion(context.Background(), region, now); err != nil {
+		if machines, err = step.InRegion(context.Background(), region, now, c.Log); err != nil {
 			return err
 		}
 		tasks = machines.Tasks()

@@ -66,19 +66,25 @@ func (f *Fake) status(x *Execution) string {
 	return x.end.Status
 }
 
-func (f *Fake) find(arn string) *Execution {
+// find is the Standard execution that a call asks for. There is no asking for
+// anything else.
+func (f *Fake) find(in map[string]any) (*Execution, any) {
+	arn := text(in, "executionArn")
+	if parts := strings.Split(arn, ":"); len(parts) < 6 || parts[5] != "execution" {
+		return nil, refusal{"InvalidArn", "Invalid Arn: 'Resource type not valid in this context'"}
+	}
 	for _, x := range f.started {
 		if x.ARN == arn {
-			return x
+			return x, nil
 		}
 	}
-	return nil
+	return nil, refusal{"ExecutionDoesNotExist", "Execution Does Not Exist: '" + arn + "'"}
 }
 
 func (f *Fake) describe(in map[string]any) any {
-	x := f.find(text(in, "executionArn"))
-	if x == nil {
-		return refusal{"ExecutionDoesNotExist", "Execution Does Not Exist: '" + text(in, "executionArn") + "'"}
+	x, refused := f.find(in)
+	if refused != nil {
+		return refused
 	}
 	out := map[string]any{
 		"executionArn": x.ARN, "stateMachineArn": x.Machine, "name": x.Name, "status": f.status(x), "startDate": epoch(x.Started),
@@ -105,9 +111,9 @@ func (x *Execution) output() string {
 }
 
 func (f *Fake) stop(in map[string]any) any {
-	x := f.find(text(in, "executionArn"))
-	if x == nil {
-		return refusal{"ExecutionDoesNotExist", "Execution Does Not Exist: '" + text(in, "executionArn") + "'"}
+	x, refused := f.find(in)
+	if refused != nil {
+		return refused
 	}
 	if f.status(x) == "RUNNING" {
 		x.Aborted, x.Stopped = true, f.now()
