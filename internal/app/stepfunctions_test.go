@@ -240,7 +240,7 @@ func TestExpressRunsOnSolo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, fake := withStepFunctions(t)
 		var lane queue.Lane
-		fake.Machine(quick, func(int) sfntest.Ending {
+		fake.Express(quick, func(int) sfntest.Ending {
 			lane = b.lane
 			return sfntest.Ending{Status: "SUCCEEDED", Output: `"done"`}
 		})
@@ -265,7 +265,7 @@ func TestExpressUnknown(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				b, fake := withStepFunctions(t)
-				fake.Machine(quick, func(int) sfntest.Ending { return sfntest.Ending{Status: "SUCCEEDED", Output: `"done"`} })
+				fake.Express(quick, func(int) sfntest.Ending { return sfntest.Ending{Status: "SUCCEEDED", Output: `"done"`} })
 				b.register("fast", express)
 				fake.Lose("StartSyncExecution")
 				started, err := b.Runner.Start(t.Context(), runner.StartRequest{Tenant: tenant, Workflow: "fast"})

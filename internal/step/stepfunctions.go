@@ -118,6 +118,12 @@ func (s *StateMachines) start(ctx context.Context, c Call, m machine, st started
 	})
 	var exists *types.ExecutionAlreadyExists
 	switch {
+	case err == nil && kindOf(aws.ToString(out.ExecutionArn)) == "express":
+		// Nobody can look at it, and its name does not keep it from being started again.
+		return Result{Err: &Error{
+			Category: retry.Validation, Code: "express_machine", Answered: true,
+			Message: "the state machine is an Express one: set express: true; it was started and its effect may have happened",
+		}}
 	case err == nil:
 		st.ARN, st.At = aws.ToString(out.ExecutionArn), s.now().UnixMilli()
 		if out.StartDate != nil {
@@ -234,6 +240,14 @@ func executionName(c Call, failed int) string {
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", key, c.Run, failed))
 	return name[:min(len(name), maxName-hashName-1)] + "-" + hex.EncodeToString(sum[:hashName/2])
+}
+
+// kindOf is the kind of thing that an ARN names: stateMachine, execution, express.
+func kindOf(arn string) string {
+	if parts := strings.Split(arn, ":"); len(parts) > 5 {
+		return parts[5]
+	}
+	return ""
 }
 
 // executionARN is the ARN of a state machine's execution of this name. An alias

@@ -241,7 +241,8 @@ func TestRefusedStarts(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[string]retry.Category{
 		"ExecutionLimitExceeded": retry.RateLimited, "ThrottlingException": retry.RateLimited, "StateMachineDeleting": retry.Conflict,
-		"AccessDeniedException": retry.Auth, "UnrecognizedClientException": retry.Auth, "ValidationException": retry.Validation, "Other": retry.ClientError,
+		"AccessDeniedException": retry.Auth, "UnrecognizedClientException": retry.Auth, "ValidationException": retry.Validation,
+		"StateMachineTypeNotSupported": retry.Validation, "Other": retry.ClientError,
 	} {
 		for _, express := range []bool{false, true} {
 			c := newClocked(t)
@@ -264,47 +265,6 @@ func TestRefusedStarts(t *testing.T) {
 		if res.Err == nil || res.Err.Category != want {
 			t.Errorf("%s: got %+v", name, res.Err)
 		}
-	}
-}
-
-func TestExpressIsOneCall(t *testing.T) {
-	t.Parallel()
-	c := newClocked(t)
-	c.fake.Machine(quick, func(n int) sfntest.Ending {
-		return []sfntest.Ending{{}, {Status: "SUCCEEDED", Output: `[1]`}, {Status: "FAILED", Error: "Odd"}, {Status: "TIMED_OUT"}, {Status: "SUCCEEDED"}, {Status: "SUCCEEDED"}}[n]
-	})
-	call := step.Call{Request: request(quick, true, "x"), Key: key, Run: 1}
-	if res := c.Call(t.Context(), call); res.Err != nil || string(res.Output) != "[1]" || res.Again != 0 || res.State != nil {
-		t.Errorf("got %+v", res)
-	}
-	if res := c.Call(t.Context(), call); res.Err == nil || res.Err.Category != retry.ClientError || res.Err.Code != "Odd" || res.Err.Unclear {
-		t.Errorf("got %+v", res.Err)
-	}
-	if res := c.Call(t.Context(), call); res.Err == nil || res.Err.Category != retry.Timeout || res.Err.Unclear || !res.Err.Answered {
-		t.Errorf("got %+v", res.Err)
-	}
-	// Its answer is lost: nobody knows, and the SDK must not try again.
-	c.fake.Lose("StartSyncExecution")
-	if res := c.Call(t.Context(), call); res.Err == nil || !res.Err.Unclear || c.fake.Calls("StartSyncExecution") != 4 {
-		t.Errorf("got %+v after %d calls", res.Err, c.fake.Calls("StartSyncExecution"))
-	}
-	c.fake.Refuse("StartSyncExecution", 500, "InternalServerError")
-	if res := c.Call(t.Context(), call); res.Err == nil || !res.Err.Unclear || res.Err.Category != retry.Upstream {
-		t.Errorf("got %+v", res.Err)
-	}
-}
-
-func TestExpressIsNotRepeatedByTheSDK(t *testing.T) {
-	t.Parallel()
-	c := newClocked(t)
-	c.fake.Machine(quick, func(int) sfntest.Ending { return sfntest.Ending{Status: "SUCCEEDED"} })
-	patient := step.NewStateMachines(aws.Config{
-		Region: "eu-central-1", HTTPClient: c.fake, Credentials: aws.AnonymousCredentials{}, // the SDK's own patience
-	}, time.Now, nil)
-	c.fake.Lose("StartSyncExecution")
-	res := patient.Call(t.Context(), step.Call{Request: request(quick, true, nil), Key: key, Run: 1})
-	if res.Err == nil || !res.Err.Unclear || len(c.fake.Executions()) != 1 {
-		t.Errorf("got %+v, %d executions", res.Err, len(c.fake.Executions()))
 	}
 }
 

@@ -34,11 +34,18 @@ type Fake struct {
 	now func() time.Time
 
 	mu       sync.Mutex
-	machines map[string]func(n int) Ending // by ARN; n counts its executions from 1
+	machines map[string]machine // by ARN
 	started  []*Execution
 	faults   []fault
 	calls    map[string]int
 	tasks    map[string]*Task // by token
+}
+
+// machine is a state machine. ending says of its n-th execution, counted from 1,
+// how it ends.
+type machine struct {
+	express bool
+	ending  func(n int) Ending
 }
 
 type fault struct {
@@ -50,14 +57,19 @@ type fault struct {
 
 // New makes a Fake on a clock.
 func New(now func() time.Time) *Fake {
-	return &Fake{now: now, machines: map[string]func(int) Ending{}, calls: map[string]int{}, tasks: map[string]*Task{}}
+	return &Fake{now: now, machines: map[string]machine{}, calls: map[string]int{}, tasks: map[string]*Task{}}
 }
 
-// Machine makes a state machine, whose n-th execution ends as f says.
-func (f *Fake) Machine(arn string, ending func(n int) Ending) {
+// Machine makes a Standard state machine, whose n-th execution ends as ending says.
+func (f *Fake) Machine(arn string, ending func(n int) Ending) { f.make(arn, machine{ending: ending}) }
+
+// Express makes an Express one.
+func (f *Fake) Express(arn string, ending func(n int) Ending) { f.make(arn, machine{true, ending}) }
+
+func (f *Fake) make(arn string, m machine) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.machines[arn] = ending
+	f.machines[arn] = m
 }
 
 // Refuse makes the next call of an operation fail with an error of the service.

@@ -7,10 +7,11 @@ import (
 )
 
 // begin checks what starts of both kinds have in common and makes the
-// execution; it does not keep it.
-func (f *Fake) begin(in map[string]any, kind string) (*Execution, any) {
+// execution; it does not keep it. A running or ended Standard execution of the
+// same name is found instead.
+func (f *Fake) begin(in map[string]any) (*Execution, any) {
 	arn, name, input := text(in, "stateMachineArn"), text(in, "name"), text(in, "input")
-	ending, known := f.machines[arn]
+	m, known := f.machines[arn]
 	switch {
 	case !strings.HasPrefix(arn, "arn:aws:states:") || strings.Count(arn, ":") < 6:
 		return nil, refusal{"InvalidArn", "Invalid Arn: 'Resource type not valid in this context'"}
@@ -22,23 +23,28 @@ func (f *Fake) begin(in map[string]any, kind string) (*Execution, any) {
 		return nil, refusal{"InvalidExecutionInput", "Invalid State Machine Execution Input"}
 	}
 	parts := strings.Split(arn, ":")
-	parts[5] = kind
+	parts[5] = map[bool]string{false: "execution", true: "express"}[m.express]
 	x := &Execution{ARN: strings.Join(append(parts[:7:7], name), ":"), Machine: arn, Name: name, Input: input, Started: f.now()}
+	if m.express { // where names do not count, a number tells them apart
+		x.ARN = fmt.Sprintf("%s:%d", x.ARN, len(f.started))
+	}
 	n := 1
 	for _, other := range f.started {
-		if other.ARN == x.ARN && kind == "execution" {
+		if other.ARN == x.ARN {
 			return other, nil
 		}
 		if other.Machine == arn {
 			n++
 		}
 	}
-	x.end = ending(n)
+	x.end = m.ending(n)
 	return x, nil
 }
 
+// start is StartExecution. It starts an Express one as well, which nobody can
+// ask for afterwards.
 func (f *Fake) start(in map[string]any) any {
-	x, refused := f.begin(in, "execution")
+	x, refused := f.begin(in)
 	if refused != nil {
 		return refused
 	}
@@ -125,11 +131,13 @@ func (f *Fake) stop(in map[string]any) any {
 // run is StartSyncExecution: the answer has the end, and nothing is kept to be
 // asked for.
 func (f *Fake) run(in map[string]any) any {
-	x, refused := f.begin(in, "express")
+	if m, known := f.machines[text(in, "stateMachineArn")]; known && !m.express {
+		return refusal{"StateMachineTypeNotSupported", "This operation is not supported by this type of state machine"}
+	}
+	x, refused := f.begin(in)
 	if refused != nil {
 		return refused
 	}
-	x.ARN = fmt.Sprintf("%s:%d", x.ARN, len(f.started))
 	f.started = append(f.started, x)
 	out := map[string]any{
 		"executionArn": x.ARN, "stateMachineArn": x.Machine, "name": x.Name, "status": x.end.Status,
