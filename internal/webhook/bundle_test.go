@@ -291,7 +291,8 @@ type nobody struct{}
 
 func (nobody) Call(context.Context, step.Call) step.Result { return step.Result{} }
 
-// drawer is a Secrets that can be in trouble.
+// drawer is a Secrets. While it is in trouble it knows the values that it has,
+// and not whether there are others.
 type drawer struct {
 	mu     sync.Mutex
 	values map[string]string
@@ -303,7 +304,7 @@ func (d *drawer) Resolve(_ context.Context, name string) (string, error) {
 	defer d.mu.Unlock()
 	v, ok := d.values[name]
 	switch {
-	case d.err != nil:
+	case !ok && d.err != nil:
 		return "", &secret.UnavailableError{Name: name, Cause: d.err}
 	case !ok:
 		return "", &secret.MissingError{Name: name, Place: "the drawer"}

@@ -12,8 +12,8 @@
 // Who has no valid signature learns nothing: an unknown source, a source whose
 // secret is missing, and a wrong signature are one answer, and a signature is
 // computed for each. What is wrong with a genuine event is told to its sender. A
-// store of secrets that does not answer is told too: a refusal would have a
-// genuine sender give up.
+// store of secrets that does not answer is told too, unless a secret that could
+// be read has made the signature: a refusal would have a genuine sender give up.
 //
 // Nothing of a refused request is logged but the source's name, and that only
 // where the source exists: anybody can send to this address.

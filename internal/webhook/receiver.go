@@ -79,7 +79,7 @@ type Receipt struct {
 // Receive takes a delivery. Problems: Unauthorized, always the same, for
 // whatever is not the genuine message of a known source; Invalid for a genuine
 // event that cannot start its workflow; Unavailable when nothing is known to
-// have been stored.
+// have been stored, or what may be genuine cannot be verified.
 func (r *Receiver) Receive(ctx context.Context, d Delivery) (Receipt, error) {
 	src, verified, err := r.verify(ctx, d)
 	if err != nil {
@@ -115,16 +115,17 @@ func (r *Receiver) verify(ctx context.Context, d Delivery) (*workflow.Source, si
 		return nil, sign.Verified{}, err
 	}
 	scheme, secrets := r.decoy, []string{decoySecret}
+	var unread error
 	if src != nil {
 		scheme = src.Scheme
-		if secrets, err = r.secrets(ctx, d, src); err != nil {
-			return nil, sign.Verified{}, err
-		}
+		secrets, unread = r.secrets(ctx, d, src)
 	}
 	verified, err := scheme.Verify(textproto.MIMEHeader(d.Header).Values, d.Body, secrets, r.Now())
 	switch {
 	case src == nil:
 		return nil, sign.Verified{}, refusal() // also of what was signed with the decoy's secret
+	case unread != nil && (errors.Is(err, sign.ErrSignature) || errors.Is(err, sign.ErrSecret)):
+		return nil, sign.Verified{}, &problem.Error{Code: problem.Unavailable, Detail: "events cannot be verified at the moment; send it again", Cause: unread}
 	case errors.Is(err, sign.ErrSecret):
 		r.Log.ErrorContext(ctx, "no secret of a source can be used", "tenant", d.Tenant, "source", d.Source)
 		return nil, sign.Verified{}, refusal()
@@ -139,10 +140,9 @@ func (r *Receiver) verify(ctx context.Context, d Delivery) (*workflow.Source, si
 const decoySecret = sign.SecretPrefix + "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 // secrets finds the source's secrets. One that is missing is left out, for the
-// others may do; a store that does not answer is trouble that passes.
-func (r *Receiver) secrets(ctx context.Context, d Delivery, src *workflow.Source) ([]string, error) {
-	var values []string
-	var unavailable error
+// others may do. So is one that cannot be read at the moment, which unread tells:
+// a signature that none of the others has made may be by that one.
+func (r *Receiver) secrets(ctx context.Context, d Delivery, src *workflow.Source) (values []string, unread error) {
 	for _, name := range src.Secrets {
 		value, err := r.Secrets.Resolve(ctx, name)
 		var missing *secret.MissingError
@@ -152,13 +152,10 @@ func (r *Receiver) secrets(ctx context.Context, d Delivery, src *workflow.Source
 		case errors.As(err, &missing):
 			r.Log.ErrorContext(ctx, "a secret of a source is missing", "tenant", d.Tenant, "source", d.Source, "error", err)
 		default:
-			unavailable = err
+			unread = err
 		}
 	}
-	if len(values) == 0 && unavailable != nil {
-		return nil, &problem.Error{Code: problem.Unavailable, Detail: "events cannot be verified at the moment; send it again", Cause: unavailable}
-	}
-	return values, nil
+	return values, unread
 }
 
 // request is what the event asks for.

@@ -212,6 +212,34 @@ func TestTroubleIsNoRefusal(t *testing.T) {
 	}
 }
 
+// While a secret of two cannot be read, the other one's events are taken, and a
+// signature that may be by it is not refused.
+func TestTroubleWithOneOfTwoSecrets(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	old := b.signedWith(oldKey, "msg_0", order(0))
+	b.secrets.set(map[string]string{"shop-old": oldKey}, errors.New("throttled"))
+	b.receive(b.signedWith(oldKey, "msg_1", order(1)))
+	genuine := b.signed("msg_2", order(2))
+	for what, d := range map[string]webhook.Delivery{"genuine": genuine, "by a stranger": b.signedWith(strange, "msg_3", order(3))} {
+		if _, err := b.Receive(t.Context(), d); problem.CodeOf(err) != problem.Unavailable || strings.Contains(err.Error(), "throttled") {
+			t.Errorf("%s: got %v, want that it cannot be verified", what, err)
+		}
+	}
+	unsigned := b.signed("msg_4", order(4))
+	delete(unsigned.Header, "Webhook-Signature")
+	b.refused("no signature, whatever the secret", unsigned)
+	b.secrets.set(map[string]string{"shop-old": oldKey}, nil)
+	b.refused("by a secret that is missing", genuine)
+	b.secrets.set(map[string]string{"shop": key, "shop-old": oldKey}, nil)
+	if got := b.receive(genuine); got.Repeated {
+		t.Errorf("sent again it is %+v: something was stored", got)
+	}
+	b.pass(6 * time.Minute)
+	b.secrets.set(map[string]string{"shop-old": oldKey}, errors.New("throttled"))
+	b.refused("an old signature by the secret that can be read", old)
+}
+
 func TestAChangedSourceCountsAtOnce(t *testing.T) {
 	t.Parallel()
 	onEveryTable(t, func(t *testing.T, b *bundle) {
