@@ -53,6 +53,26 @@ func TestAnEventIsForgottenAfterItsTime(t *testing.T) {
 	}
 }
 
+// A message from a clock that is ahead, sent again at the very end of the time in
+// which its timestamp counts, and a millisecond later.
+func TestAnEventIsKnownWhileItsTimeCounts(t *testing.T) {
+	t.Parallel()
+	for _, ttl := range []string{"1s", "10m"} {
+		b := newBundle(t)
+		b.source("shop", "dedupe: {ttl: "+ttl+"}")
+		b.pass(5 * time.Minute)
+		ahead := b.signed("msg_1", order(1))
+		b.pass(-5 * time.Minute)
+		first := b.receive(ahead)
+		b.pass(10 * time.Minute)
+		if again := b.receive(ahead); !again.Repeated || again.Executions[0] != first.Executions[0] {
+			t.Errorf("ttl %s: got %+v, want %+v repeated", ttl, again, first)
+		}
+		b.pass(time.Millisecond)
+		b.refused("too late", ahead)
+	}
+}
+
 // The same event with another body: its sender must not be driven to give up,
 // so it is answered, and counted.
 func TestTheSameEventWithAnotherBody(t *testing.T) {

@@ -28,8 +28,8 @@ type Source struct {
 	// DedupeKey is an event's own name; nil: the id of the scheme or, where it
 	// has none, the body's hash.
 	DedupeKey *expr.Template
-	// DedupeTTL is how long an event's repetition is known for one: never less
-	// than its timestamp counts.
+	// DedupeTTL is how long an event's repetition is known for one: at
+	// least a minute longer than its timestamp counts.
 	DedupeTTL time.Duration
 
 	Workflow string
@@ -183,12 +183,20 @@ func (p *parser) start(s *Source, v any) {
 	}
 }
 
-// outlive keeps an event known for as long as its timestamp counts: forgotten
+// beyondTime is how much longer than its timestamp counts an event is known: the
+// clock is read once for each of the two, a record's end is in whole seconds, and
+// the clock by which a store deletes it is another one.
+const beyondTime = time.Minute
+
+// outlive keeps an event known for longer than its timestamp counts: forgotten
 // earlier, a recorded message would start a second execution.
 func (p *parser) outlive(s *Source) {
-	if window := s.Scheme.Window(); s.DedupeTTL < window {
-		s.DedupeTTL = window
-		p.warnings = append(p.warnings, Fault{"/dedupe/ttl", "is shorter than a timestamp counts, twice verify.tolerance; events are known for " + window.String()})
+	if !s.Scheme.SignsTime() {
+		return
+	}
+	if least := s.Scheme.Window() + beyondTime; s.DedupeTTL < least {
+		s.DedupeTTL = least
+		p.warnings = append(p.warnings, Fault{"/dedupe/ttl", "is shorter than a timestamp counts, twice verify.tolerance, and a minute; events are known for " + least.String()})
 	}
 }
 

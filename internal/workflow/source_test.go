@@ -73,10 +73,11 @@ func TestEventsAreKnownWhileTheirTimeCounts(t *testing.T) {
 		known time.Duration
 		said  bool
 	}{
-		"verify: {secrets: [a]}\ndedupe: {ttl: 1s}":                              {10 * time.Minute, true},
-		"verify: {secrets: [a]}\ndedupe: {key: '{{ event.body.id }}', ttl: 10s}": {10 * time.Minute, true},
-		"verify: {secrets: [a], tolerance: 1d}\ndedupe: {ttl: 1d}":               {48 * time.Hour, true},
-		"verify: {secrets: [a], tolerance: 1m}\ndedupe: {ttl: 2m}":               {2 * time.Minute, false},
+		"verify: {secrets: [a]}\ndedupe: {ttl: 1s}":                              {11 * time.Minute, true},
+		"verify: {secrets: [a]}\ndedupe: {key: '{{ event.body.id }}', ttl: 10s}": {11 * time.Minute, true},
+		"verify: {secrets: [a], tolerance: 1d}\ndedupe: {ttl: 1d}":               {48*time.Hour + time.Minute, true},
+		"verify: {secrets: [a], tolerance: 1m}\ndedupe: {ttl: 2m}":               {3 * time.Minute, true},
+		"verify: {secrets: [a], tolerance: 1m}\ndedupe: {ttl: 3m}":               {3 * time.Minute, false},
 		"verify: {secrets: [a], tolerance: 1d}":                                  {DefaultDedupe, false},
 		"verify: {scheme: hmac, header: S, secrets: [a]}\ndedupe: {ttl: 1s}":     {time.Second, false},
 	} {
