@@ -13,10 +13,14 @@ import (
 )
 
 // How long answers are remembered: a rotated secret counts everywhere after
-// KeepFor, one that was forgotten after RetryAfter.
+// KeepFor, one that was forgotten after RetryAfter. A store that does not answer
+// is asked again after PauseFor; a value that was read serves until then, and for
+// StaleFor in all.
 const (
 	KeepFor    = time.Minute
 	RetryAfter = 5 * time.Second
+	PauseFor   = 2 * time.Second // three tries a second apart are still two questions
+	StaleFor   = 10 * time.Minute
 )
 
 // Store holds secrets.
@@ -48,8 +52,8 @@ func (e *UnavailableError) Error() string {
 
 func (e *UnavailableError) Unwrap() error { return e.Cause }
 
-// Resolver finds secrets and remembers them for a short time. It is safe for
-// concurrent use.
+// Resolver finds secrets and remembers them for a short time, and for longer
+// while the store is in trouble. It is safe for concurrent use.
 type Resolver struct {
 	store   Store
 	now     func() time.Time
@@ -60,9 +64,13 @@ type Resolver struct {
 	kept map[string]entry
 }
 
+// entry is what is known of a secret until it is asked for again: its value,
+// that there is none, or that the store did not answer and no value serves.
 type entry struct {
 	value string
 	found bool
+	read  time.Time // when the store gave the value
+	err   error
 	until time.Time
 }
 
@@ -81,18 +89,18 @@ func NewResolver(store Store, now func() time.Time, log *slog.Logger) (*Resolver
 func (r *Resolver) Resolve(ctx context.Context, name string) (string, error) {
 	e, fresh := r.look(name)
 	if !fresh {
-		done := r.flights.DoChan(name, func() (any, error) { return r.load(context.WithoutCancel(ctx), name) })
+		done := r.flights.DoChan(name, func() (any, error) { return r.load(context.WithoutCancel(ctx), name), nil })
 		select {
 		case res := <-done:
-			if res.Err != nil {
-				return "", &UnavailableError{Name: name, Cause: res.Err}
-			}
 			e = res.Val.(entry)
 		case <-ctx.Done():
 			return "", ctx.Err()
 		}
 	}
-	if !e.found {
+	switch {
+	case e.err != nil:
+		return "", &UnavailableError{Name: name, Cause: e.err}
+	case !e.found:
 		return "", &MissingError{Name: name, Place: r.store.Place(name)}
 	}
 	return e.value, nil
@@ -109,20 +117,34 @@ func (r *Resolver) look(name string) (entry, bool) {
 // several callers may wait for the answer.
 const patience = 5 * time.Second
 
-func (r *Resolver) load(ctx context.Context, name string) (entry, error) {
+func (r *Resolver) load(ctx context.Context, name string) entry {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	value, found, err := r.store.Lookup(ctx, name)
-	if err != nil {
-		r.log.ErrorContext(ctx, "a secret cannot be read", slog.String("name", name), slog.Any("error", err))
-		return entry{}, err
-	}
-	e := entry{value: strings.TrimRight(value, "\r\n"), found: found, until: r.now().Add(KeepFor)}
-	if !found || e.value == "" {
-		e.found, e.until = false, r.now().Add(RetryAfter)
-	}
+	now := r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	e := entry{value: strings.TrimRight(value, "\r\n"), found: found, read: now, until: now.Add(KeepFor)}
+	switch {
+	case err != nil:
+		e = r.instead(ctx, name, now, err)
+	case !found || e.value == "":
+		e.found, e.until = false, now.Add(RetryAfter)
+	}
 	r.kept[name] = e
-	return e, nil
+	return e
+}
+
+// instead is what counts while the store does not answer: the value that it last
+// gave, unless that is too old or none. The caller holds mu.
+func (r *Resolver) instead(ctx context.Context, name string, now time.Time, err error) entry {
+	e, until := r.kept[name], now.Add(PauseFor)
+	log := r.log.With(slog.String("name", name), slog.Any("error", err))
+	if !e.found || until.After(e.read.Add(StaleFor)) {
+		log.ErrorContext(ctx, "a secret cannot be read")
+		return entry{err: err, until: until}
+	}
+	log.WarnContext(ctx, "a secret cannot be read; the value read before serves", slog.Time("read", e.read))
+	e.until = until
+	return e
 }

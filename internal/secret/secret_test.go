@@ -45,6 +45,12 @@ func (f *fake) put(v string) {
 	f.all = map[string]string{"crm": v}
 }
 
+func (f *fake) trouble(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
 func TestValuesAreRememberedForAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -96,26 +102,91 @@ func TestWhatIsMissingIsAskedForAgainSoon(t *testing.T) {
 	})
 }
 
-func TestAStoreInTroubleIsAskedAgainAtOnce(t *testing.T) {
+func TestAStoreInTroubleIsLeftAloneForAMoment(t *testing.T) {
 	t.Parallel()
-	f := &fake{err: errors.New("throttled")}
-	var log bytes.Buffer
-	r, _ := NewResolver(f, func() time.Time { return time.Unix(1, 0) }, slog.New(slog.NewTextHandler(&log, nil)))
-	_, err := r.Resolve(t.Context(), "crm")
-	if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), "name=crm error=throttled") {
-		t.Errorf("want one line with the cause, logged %q", log.String())
-	}
-	var trouble *UnavailableError
-	if !errors.As(err, &trouble) || !errors.Is(err, f.err) || strings.Contains(err.Error(), "throttled") {
-		t.Errorf("got %v", err)
-	}
-	f.mu.Lock()
-	f.err = nil
-	f.mu.Unlock()
-	f.put("v")
-	if got, err := r.Resolve(t.Context(), "crm"); got != "v" {
-		t.Errorf("got %q, %v", got, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{err: errors.New("throttled")}
+		var log bytes.Buffer
+		r, _ := NewResolver(f, time.Now, slog.New(slog.NewTextHandler(&log, nil)))
+		for range 5 {
+			_, err := r.Resolve(t.Context(), "crm")
+			var trouble *UnavailableError
+			if !errors.As(err, &trouble) || !errors.Is(err, f.err) || strings.Contains(err.Error(), "throttled") {
+				t.Errorf("got %v", err)
+			}
+		}
+		if f.asked.Load() != 1 || strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), "name=crm error=throttled") {
+			t.Errorf("want one question, and one line with the cause; asked %d times, logged %q", f.asked.Load(), log.String())
+		}
+		f.trouble(nil)
+		f.put("v")
+		time.Sleep(PauseFor) // of the bubble, as everywhere here
+		if got, err := r.Resolve(t.Context(), "crm"); got != "v" {
+			t.Errorf("got %q, %v", got, err)
+		}
+	})
+}
+
+func TestTheLastValueServesWhileTheStoreIsInTrouble(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		f.put("one")
+		var log bytes.Buffer
+		r, _ := NewResolver(f, time.Now, slog.New(slog.NewTextHandler(&log, nil)))
+		want := func(value string, asked int64) {
+			t.Helper()
+			got, err := r.Resolve(t.Context(), "crm")
+			var trouble *UnavailableError
+			if got != value || errors.As(err, &trouble) != (value == "") || f.asked.Load() != asked {
+				t.Errorf("got %q, %v after %d questions, want %q after %d", got, err, f.asked.Load(), value, asked)
+			}
+		}
+		want("one", 1)
+		f.trouble(errors.New("throttled"))
+		f.put("two")
+		time.Sleep(KeepFor) // from here on it would be read anew
+		for range 5 {
+			want("one", 2)
+		}
+		if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), "name=crm error=throttled") || strings.Contains(log.String(), "one") {
+			t.Errorf("want one line with the cause and no value, logged %q", log.String())
+		}
+		time.Sleep(PauseFor) // then the store is asked again
+		want("one", 3)
+		time.Sleep(StaleFor - KeepFor - 2*PauseFor) // it may serve for one pause more
+		want("one", 4)
+		time.Sleep(PauseFor) // now it is too old
+		want("", 5)
+		f.trouble(nil)
+		time.Sleep(PauseFor) // the store answers again
+		want("two", 6)
+	})
+}
+
+// What the store has taken away is not given out when it gets into trouble later.
+func TestWhatIsMissingDoesNotComeBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		f.put("one")
+		r, _ := NewResolver(f, time.Now, quiet)
+		if got, err := r.Resolve(t.Context(), "crm"); got != "one" {
+			t.Errorf("got %q, %v", got, err)
+		}
+		f.put("")
+		time.Sleep(KeepFor) // it is read anew, and missing
+		var missing *MissingError
+		if _, err := r.Resolve(t.Context(), "crm"); !errors.As(err, &missing) {
+			t.Errorf("got %v", err)
+		}
+		f.trouble(errors.New("throttled"))
+		time.Sleep(RetryAfter) // an absence is believed for so long
+		var trouble *UnavailableError
+		if got, err := r.Resolve(t.Context(), "crm"); !errors.As(err, &trouble) {
+			t.Errorf("got %q, %v", got, err)
+		}
+	})
 }
 
 func TestOneQuestionForMany(t *testing.T) {
