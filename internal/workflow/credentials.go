@@ -72,6 +72,8 @@ var (
 		"prefix":          {map[string]any{"type": "string", "pattern": "^[!-~]*$"}, false},
 		"signed":          {map[string]any{"type": "string", "default": sign.Body, "description": "a pattern of {id}, {timestamp} and {body}"}, false},
 	}
+	// headerFields are those of a scheme that name a header.
+	headerFields = []string{"header", "idHeader", "timestampHeader"}
 	// documentNames are the fields as a document has them.
 	documentNames = map[string]string{
 		"Signature": "header", "ID": "idHeader", "Timestamp": "timestampHeader", "Tolerance": "tolerance",
@@ -154,6 +156,11 @@ func (p *parser) secret(pointer string, o map[string]any, field string) string {
 
 func (p *parser) signature(pointer string, v any) *Signature {
 	o, s := p.scheme(pointer, v, fields{"secret": {aSecret, true}})
+	for _, field := range headerFields {
+		if name, _ := o[field].(string); name != "" && s != nil {
+			p.headerName(pointer+"/"+field, name)
+		}
+	}
 	if s != nil && s.Separator() != "" && keyOnly.MatchString(s.Separator()) {
 		p.fault(pointer+"/signed", "must keep {id} from {body} by a text that no id holds, as in {id}.{timestamp}.{body}: letters, digits and - _ / ~ may be a part of it")
 	}

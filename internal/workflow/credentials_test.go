@@ -101,6 +101,8 @@ func TestCredentialFaults(t *testing.T) {
 		"unsigned time":       {hook("{scheme: hmac, header: X-S, timestampHeader: T, secret: p}"), "/steps/0/sign/signed: must hold {timestamp}", true},
 		"id in the text":      {hook("{scheme: hmac, header: X-S, idHeader: I, signed: \"{id}/{body}\", secret: p}"), "/steps/0/sign/signed: must keep {id} from {body} by a text that no id holds", true},
 		"id behind the text":  {hook("{scheme: hmac, header: X-S, idHeader: I, signed: \"{body}-{id}\", secret: p}"), "/steps/0/sign/signed: must keep {id} from {body} by a text that no id holds", true},
+		"the URL's header":    {hook("{scheme: hmac, header: host, secret: p}"), "/steps/0/sign/header: must not be set: it comes from url", true},
+		"the step's header":   {hook("{scheme: hmac, header: X-S, idHeader: Idempotency-Key, secret: p}"), "/steps/0/sign/idHeader: must not be set: it is set for every call", true},
 		"signature twice":     {"name: w\nsteps: [{id: a, type: webhook, url: \"https://x\", headers: {Webhook-Id: x}, sign: {secret: p}}]", "/steps/0/headers/Webhook-Id: must not be given", true},
 		"url":                 {"name: w\nsteps: [{id: a, type: webhook, url: x, sign: {secret: p}}]", "/steps/0/url: must be an absolute", true},
 		"method":              {"name: w\nsteps: [{id: a, type: webhook, method: PUT, url: \"https://x\", sign: {secret: p}}]", `/steps/0/method: there is no field "method"`, false},

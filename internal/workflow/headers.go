@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -11,25 +12,31 @@ const (
 	stepsOwn       = "it is set for every call"
 )
 
-// ownHeaders are the headers, in lower case, that no document sets, and why. The
-// step refuses most of them too, or replaces them; but what can be known here is
-// told here, and a value that would be replaced must not look as if it counted.
-var ownHeaders = map[string]string{
-	"host":                "it comes from url",
-	"content-length":      "it comes from body",
-	"connection":          connectionsOwn,
-	"keep-alive":          connectionsOwn,
-	"proxy-connection":    connectionsOwn,
-	"proxy-authorization": connectionsOwn,
-	"proxy-authenticate":  connectionsOwn,
-	"te":                  connectionsOwn,
-	"trailer":             connectionsOwn,
-	"transfer-encoding":   connectionsOwn,
-	"upgrade":             connectionsOwn,
-	"expect":              "a request is always sent whole",
-	"idempotency-key":     stepsOwn + ", to <execution>/<step>",
-	"traceparent":         stepsOwn + ", so that the calls of an execution are found together",
-}
+// The headers, in lower case, that no document sets, and why. The step refuses
+// most of them too, or replaces them; but what can be known here is told here,
+// and a value that would be replaced must not look as if it counted.
+var (
+	// transportHeaders carry no text of a sender's own, not even of somebody who
+	// sends to us.
+	transportHeaders = map[string]string{
+		"host":                "it comes from url",
+		"content-length":      "it comes from body",
+		"connection":          connectionsOwn,
+		"keep-alive":          connectionsOwn,
+		"proxy-connection":    connectionsOwn,
+		"proxy-authorization": connectionsOwn,
+		"proxy-authenticate":  connectionsOwn,
+		"te":                  connectionsOwn,
+		"trailer":             connectionsOwn,
+		"transfer-encoding":   connectionsOwn,
+		"upgrade":             connectionsOwn,
+		"expect":              "a request is always sent whole",
+	}
+	stepHeaders = map[string]string{
+		"idempotency-key": stepsOwn + ", to <execution>/<step>",
+		"traceparent":     stepsOwn + ", so that the calls of an execution are found together",
+	}
+)
 
 // headers checks names, which are never expressions, and the values that are
 // none.
@@ -55,7 +62,8 @@ func (p *parser) headers(pointer string, o map[string]any) {
 }
 
 func (p *parser) headerName(at, name string) {
-	switch why := ownHeaders[strings.ToLower(name)]; {
+	lower := strings.ToLower(name)
+	switch why := cmp.Or(transportHeaders[lower], stepHeaders[lower]); {
 	case !headerShape.MatchString(name):
 		p.fault(at, "must be the name of a header, such as X-Api-Key")
 	case why != "":

@@ -3,6 +3,7 @@ package workflow
 import (
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/expr"
@@ -122,6 +123,11 @@ func (p *parser) sourceOf(v any) *Source {
 func (p *parser) verify(s *Source, v any) {
 	o, scheme := p.scheme("/verify", v, verifyFields)
 	s.Scheme = scheme
+	for _, field := range headerFields {
+		if name, _ := o[field].(string); transportHeaders[strings.ToLower(name)] != "" {
+			p.fault("/verify/"+field, "must be a header that arrives as its sender sets it, such as X-Signature")
+		}
+	}
 	raw, there := o["secrets"]
 	if !there {
 		return // missing, and said so

@@ -49,6 +49,7 @@ func TestSourceWarnings(t *testing.T) {
 		"{scheme: hmac, header: S, secrets: [a]}":                                                                     "/verify /verify",
 		"{scheme: hmac, header: S, idHeader: I, secrets: [a]}":                                                        "/verify/idHeader /verify",
 		`{scheme: hmac, header: S, idHeader: I, timestampHeader: T, signed: "{id}.{timestamp}.{body}", secrets: [a]}`: "",
+		`{scheme: hmac, header: S, idHeader: Idempotency-Key, signed: "{id}.{body}", secrets: [a]}`:                   "/verify",
 		`{scheme: hmac, header: S, timestampHeader: T, tolerance: 1m, signed: "{timestamp}.{body}", secrets: [a]}`:    "/verify",
 	} {
 		s, err := ParseSource([]byte("name: a\nverify: " + verify + "\nstart: {workflow: w}"))
@@ -115,6 +116,10 @@ func TestSourceFaults(t *testing.T) {
 		"tolerance":       {source("{secrets: [a], tolerance: 2d}", start), "/verify/tolerance: must be at most 1d"},
 		"tolerance alone": {source("{scheme: hmac, header: S, secrets: [a], tolerance: 1m}", start), "/verify/tolerance: has no meaning"},
 		"hmac":            {source("{scheme: hmac, header: S, signed: x, secrets: [a]}", start), "/verify/signed: must hold {body}"},
+		"host":            {source("{scheme: hmac, header: Host, secrets: [a]}", start), "/verify/header: must be a header that arrives as its sender sets it, such as X-Signature"},
+		"length as id":    {source("{scheme: hmac, header: S, idHeader: content-length, secrets: [a]}", start), "/verify/idHeader: must be a header that arrives"},
+		"coding as time":  {source("{scheme: hmac, header: S, timestampHeader: Transfer-Encoding, signed: \"{timestamp}.{body}\", secrets: [a]}", start), "/verify/timestampHeader: must be a header that arrives"},
+		"connection":      {source("{scheme: hmac, header: CONNECTION, secrets: [a]}", start), "/verify/header: must be a header that arrives"},
 		"fixed key":       {source(ok, start+"\ndedupe: {key: x}"), "/dedupe/key: must hold an expression"},
 		"key reads input": {source(ok, start+"\ndedupe: {key: \"{{ input.id }}\"}"), "/dedupe/key: does not compile"},
 		"ttl":             {source(ok, start+"\ndedupe: {ttl: 31d}"), "/dedupe/ttl: must be at most 30d"},
