@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/seed-926d1ba8/stepline/internal/api"
@@ -31,18 +30,22 @@ func (a *httpAdapter) Invoke(ctx context.Context, payload []byte) ([]byte, error
 		a.log.ErrorContext(ctx, "the event is no API event", slog.Any("error", err))
 		w.header.Set("X-Request-Id", id)
 		w.problem("bad_event", "The event is no API event", http.StatusBadRequest, err.Error())
-		return json.Marshal(w.event(http.MethodPost))
+		return w.event(http.MethodPost).encode()
 	}
 	w.gzip = acceptsGzip(r.Header)
 	a.handler.ServeHTTP(w, r)
-	out, err := json.Marshal(w.event(r.Method))
+	out, err := w.event(r.Method).encode()
 	if err == nil && len(out) > maxAnswer {
 		a.log.ErrorContext(ctx, "the answer is larger than Lambda carries", slog.Int("bytes", len(out)),
 			slog.String("method", r.Method), slog.String("path", api.LogPath(r)))
-		// What was started exists, and Location says where it can be read in parts.
+		detail := tooLargeDetail
+		if !w.gzip {
+			detail += gzipDetail
+		}
+		// What was started exists, and Location says where.
 		w = &response{header: http.Header{"X-Request-Id": w.header.Values("X-Request-Id"), "Location": w.header.Values("Location")}}
-		w.problem("answer_too_large", "The answer is too large", http.StatusInternalServerError, tooLargeDetail)
-		return json.Marshal(w.event(r.Method))
+		w.problem("answer_too_large", "The answer is too large", http.StatusInternalServerError, detail)
+		return w.event(r.Method).encode()
 	}
 	return out, err
 }
@@ -54,7 +57,3 @@ func (w *response) problem(kind, title string, status int, detail string) {
 	w.status = status
 	w.body.Write(body)
 }
-
-// answer is what both sources take: the function URL's form is the HTTP API's
-// without what payload format 2.0 does not know.
-type answer = events.LambdaFunctionURLResponse

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/seed-926d1ba8/stepline/internal/telemetry"
@@ -219,7 +220,7 @@ func TestLargeAnswers(t *testing.T) {
 	if out.Headers["location"] != "/v1/executions/ex_1" {
 		t.Errorf("nothing says where what was started is: %v", out.Headers)
 	}
-	if out.StatusCode != http.StatusInternalServerError || !strings.Contains(out.Body, "Accept-Encoding") || out.Headers["x-request-id"] != "r" {
+	if out.StatusCode != http.StatusInternalServerError || !strings.Contains(out.Body, "Accept-Encoding: gzip makes it smaller") || out.Headers["x-request-id"] != "r" {
 		t.Errorf("got %d %.200s", out.StatusCode, out.Body)
 	}
 	_, _, out = call(t, event("GET", "/", func(e *events.APIGatewayV2HTTPRequest) { e.Headers["accept-encoding"] = "br, gzip;q=0.8" }), write)
@@ -238,6 +239,68 @@ func TestLargeAnswers(t *testing.T) {
 		if got := acceptsGzip(http.Header{"Accept-Encoding": {field}}); got != want {
 			t.Errorf("Accept-Encoding %q: %v", field, got)
 		}
+	}
+}
+
+// What an answer grows by on its way into Lambda's JSON is no reason to refuse
+// it. The bytes are those that the library gives to Lambda.
+func TestLargeAnswersAreEscapedNoMoreThanNeeded(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		unit   string
+		size   int // of the body
+		base64 bool
+		status int
+	}{
+		"markup":                        {"<p>a&amp;b</p>", 3 << 20, false, http.StatusOK},
+		"nothing but <":                 {"<", 2 << 20, false, http.StatusOK},
+		"JSON":                          {`"a":1,`, 4 << 20, false, http.StatusOK},
+		"JSON that is larger as a text": {`"a":"",`, 4 << 20, true, http.StatusOK},
+		"controls":                      {"\x01", 3 << 19, true, http.StatusOK},
+		"too large either way":          {`"`, 5 << 20, true, http.StatusInternalServerError},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			body := strings.Repeat(c.unit, c.size/len(c.unit))
+			a := lambda.NewHandler(HTTP(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+				_, _ = io.WriteString(w, body)
+			}), quiet()))
+			raw, err := a.Invoke(invoked(t, "r"), event("GET", "/", nil))
+			var out answer
+			if err != nil || len(raw) > maxAnswer || json.Unmarshal(raw, &out) != nil {
+				t.Fatalf("%d bytes for %d: %v", len(raw), len(body), err)
+			}
+			if out.StatusCode != c.status {
+				t.Fatalf("got %d %.200s, want %d", out.StatusCode, out.Body, c.status)
+			}
+			if c.status != http.StatusOK {
+				return
+			}
+			got := out.Body
+			if out.IsBase64Encoded {
+				b, err := base64.StdEncoding.DecodeString(got)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = string(b)
+			}
+			if got != body || out.IsBase64Encoded != c.base64 || out.Headers["content-type"] != "text/plain; charset=utf-8" {
+				t.Errorf("got %d bytes of %d, base64: %t, %v", len(got), len(body), out.IsBase64Encoded, out.Headers)
+			}
+		})
+	}
+}
+
+// Who takes gzip already is not told to.
+func TestAnswersThatAreTooLargeCompressed(t *testing.T) {
+	t.Parallel()
+	_, _, out := call(t, event("GET", "/", func(e *events.APIGatewayV2HTTPRequest) { e.Headers["accept-encoding"] = "gzip" }), func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "br")
+		_, _ = w.Write(make([]byte, 5<<20))
+	})
+	if out.StatusCode != http.StatusInternalServerError || !strings.Contains(out.Body, "larger than the 6 MB") || strings.Contains(out.Body, "gzip") {
+		t.Errorf("got %d %.200s", out.StatusCode, out.Body)
 	}
 }
 

@@ -4,17 +4,22 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
+	"encoding/json"
 	"mime"
 	"net/http"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/aws/aws-lambda-go/events"
 )
 
 // maxAnswer is what Lambda takes as the answer of one invocation.
 const maxAnswer = 6*1024*1024 - 1024
 
-const tooLargeDetail = "The answer is larger than the 6 MB that Lambda carries. " +
-	"Accept-Encoding: gzip makes it smaller; the parts of an execution can be read on their own."
+const (
+	tooLargeDetail = "The answer is larger than the 6 MB that Lambda carries."
+	gzipDetail     = " Accept-Encoding: gzip makes it smaller."
+)
 
 // compressAbove is the size from which a body is compressed for a client that
 // takes it. Below, an answer costs less time than its compression.
@@ -71,6 +76,32 @@ func (w *response) event(method string) answer {
 		out.Body = string(body)
 	}
 	return out
+}
+
+// answer is what both sources take: the function URL's form is the HTTP API's
+// without what payload format 2.0 does not know.
+type answer events.LambdaFunctionURLResponse
+
+// encode writes the answer as JSON, byte for byte what Lambda gets. A text that
+// is too large as a JSON string, since that escapes quotes and controls, may fit
+// in base64, which to the client is the same.
+func (a answer) encode() ([]byte, error) {
+	out, err := marshal(a)
+	if err != nil || len(out) <= maxAnswer || a.IsBase64Encoded {
+		return out, err
+	}
+	a.Body, a.IsBase64Encoded = base64.StdEncoding.EncodeToString([]byte(a.Body)), true
+	return marshal(a)
+}
+
+// marshal leaves <, > and & as they are, which encoding/json by itself would make
+// six times as long.
+func marshal(a answer) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(a)
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), err
 }
 
 // hopByHop are fields that belong to a connection, which there is none of, and
