@@ -102,6 +102,48 @@ func TestWhatIsInHandIsHandedOver(t *testing.T) {
 	again.end()
 }
 
+// TestWhoWaitsIsAnsweredAtTheEnd: a start that waits for its execution is
+// answered when the program ends, with what it has started.
+func TestWhoWaitsIsAnsweredAtTheEnd(t *testing.T) {
+	t.Parallel()
+	p := start(t, "-no-demo", "-data", t.TempDir())
+	p.call(http.MethodPut, "/workflows/long", `{"name": "long", "steps": [{"id": "a", "type": "wait", "duration": "1h"}]}`, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.api+"/executions", strings.NewReader(`{"workflow": "long"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Prefer", "wait=25")
+	answers := make(chan string, 1)
+	go func() {
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			answers <- err.Error()
+			return
+		}
+		defer res.Body.Close()
+		b, _ := io.ReadAll(res.Body)
+		answers <- fmt.Sprintf("%d %s", res.StatusCode, b)
+	}()
+	id := p.onlyExecution()
+	p.end()
+	if got := <-answers; !strings.HasPrefix(got, "202 ") || !strings.Contains(got, id) {
+		t.Errorf("who waited got %s, want 202 with %s", got, id)
+	}
+}
+
+// onlyExecution waits until there is an execution, and is its id.
+func (p *program) onlyExecution() string {
+	p.t.Helper()
+	var list struct{ Items []struct{ ID string } }
+	for late := time.Now().Add(20 * time.Second); time.Now().Before(late); time.Sleep(20 * time.Millisecond) { // the program is asked as its users do
+		if p.call(http.MethodGet, "/executions", "", &list); len(list.Items) > 0 {
+			return list.Items[0].ID
+		}
+	}
+	p.t.Fatalf("no execution after 20 s\n%s", p.errs.String())
+	return ""
+}
+
 // TestAKilledProgramGoesOn: kill -9 in the middle of a call.
 func TestAKilledProgramGoesOn(t *testing.T) {
 	t.Parallel()

@@ -119,8 +119,10 @@ func newServer(l net.Listener, h http.Handler, log *slog.Logger) server {
 
 func (s server) base() string { return base(s.listener) }
 
-// serve answers until ctx ends, and then what is under way for drain at most.
+// serve answers until ctx ends, and then what is under way for drain at most,
+// without waiting for executions any longer.
 func (s server) serve(ctx context.Context, drain time.Duration) error {
+	s.http.BaseContext = func(net.Listener) context.Context { return api.WithDrain(context.WithoutCancel(ctx), ctx) }
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(closed)

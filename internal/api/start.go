@@ -71,11 +71,9 @@ func (a *API) afterStart(w http.ResponseWriter, r *http.Request, tenant string, 
 	if preferred {
 		w.Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", int(wait.Seconds())))
 		if wait > 0 && !ended {
-			ctx, stop := context.WithTimeout(r.Context(), wait)
 			var err error
-			end, err = a.engine.Await(ctx, tenant, s.ID)
+			end, err = a.await(r.Context(), wait, tenant, s.ID)
 			ended = err == nil
-			stop()
 		}
 	}
 	waited := preferred && wait > 0
@@ -94,6 +92,25 @@ func (a *API) afterStart(w http.ResponseWriter, r *http.Request, tenant string, 
 	open := *x
 	open.Steps, open.Cost = nil, nil
 	return &open, nil
+}
+
+// await waits for the end, no longer than wait and than the server takes requests.
+func (a *API) await(ctx context.Context, wait time.Duration, tenant, id string) (*runner.Ended, error) {
+	ctx, stop := context.WithTimeout(ctx, wait)
+	defer stop()
+	if drain, ok := ctx.Value(drainKey{}).(context.Context); ok {
+		defer context.AfterFunc(drain, stop)()
+	}
+	return a.engine.Await(ctx, tenant, id)
+}
+
+type drainKey struct{}
+
+// WithDrain is ctx for the requests of a server that drains when drain ends.
+// Whoever waits for the end of an execution then gets it at once as it stands;
+// everything else that is under way goes on.
+func WithDrain(ctx, drain context.Context) context.Context {
+	return context.WithValue(ctx, drainKey{}, drain)
 }
 
 // readEnd is an execution as it ended, where that is known, or as it is stored.

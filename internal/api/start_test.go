@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"net/http/httptest"
 	"os"
 	"reflect"
 	"strings"
@@ -243,6 +244,35 @@ func TestAWaitInVainShowsTheState(t *testing.T) {
 	out := b.want(202, "POST", "/v1/executions", `{"workflow":"orders"}`, "Prefer", "wait=1")
 	if x := decode[history.Execution](t, out); x.Status != record.Waiting || len(x.WaitingFor) != 1 || x.Steps != nil {
 		t.Errorf("answer %s: want it waiting for the callback, without steps", out.body)
+	}
+}
+
+// A server that drains lets nobody wait: the start is answered as it stands,
+// and what follows the wait is not cut.
+func TestAWaitEndsWhenTheServerDrains(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.reads.x = ended(record.Running)
+	drain, begin := context.WithCancel(t.Context())
+	var why error
+	b.engine.await = func(ctx context.Context) error {
+		begin()
+		<-ctx.Done()
+		why = ctx.Err()
+		return why
+	}
+	r := httptest.NewRequestWithContext(api.WithDrain(t.Context(), drain), "POST", "/v1/executions", strings.NewReader(`{"workflow":"orders"}`))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Prefer", "wait=25")
+	out := b.serve(r)
+	if !errors.Is(why, context.Canceled) {
+		t.Errorf("the wait ended with %v, want it ended by the drain", why)
+	}
+	if x := decode[history.Execution](t, out); out.status != 202 || x.ID != someID || x.Status != record.Running {
+		t.Errorf("%d %s; want 202 and the execution, running", out.status, out.body)
+	}
+	if r.Context().Err() != nil {
+		t.Error("the request itself was cut")
 	}
 }
 
