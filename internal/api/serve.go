@@ -65,12 +65,19 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			writeProblem(t, internal())
 		}
 	}()
-	// ServeMux would redirect, with an answer that is no problem document.
-	if p := r.URL.Path; p != "/" && path.Clean(p) != strings.TrimSuffix(p, "/") {
+	if !CleanPath(r) {
 		notFound(t)
 		return
 	}
 	s.mux.ServeHTTP(t, r)
+}
+
+// CleanPath reports whether an http.ServeMux looks a request up as it came.
+// Others it would redirect or refuse itself, with an answer that is no problem
+// document; here they are 404.
+func CleanPath(r *http.Request) bool {
+	p := r.URL.Path
+	return p == "/" || strings.HasPrefix(p, "/") && path.Clean(p) == strings.TrimSuffix(p, "/")
 }
 
 // LogPath is a request's path as the log has it: without the token of a

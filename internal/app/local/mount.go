@@ -26,9 +26,15 @@ func (m *Machine) API() http.Handler {
 			mux.Handle(r.Method+" "+r.Pattern, m.HTTP(r.Function))
 		}
 	}
-	// No function: 404 in the API's own words, or 405.
-	mux.Handle("/", m.HTTP(""))
-	return mux
+	none := m.HTTP("") // 404 in the API's own words, or 405
+	mux.Handle("/", none)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !api.CleanPath(r) {
+			none.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // Webhooks is the handler behind the function URL.

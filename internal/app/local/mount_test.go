@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +79,27 @@ func TestMovedRoutesAnswerWhereTheTemplateSays(t *testing.T) {
 	} {
 		if got, body := ask(t, m, c.method, c.path); got != c.want || !strings.Contains(body, c.says) {
 			t.Errorf("%s %s: got %d %s, want %d and %q", c.method, c.path, got, body, c.want, c.says)
+		}
+	}
+}
+
+// TestPathsThatAreNotCleanAreProblems: none is redirected to what it might mean.
+func TestPathsThatAreNotCleanAreProblems(t *testing.T) {
+	t.Parallel()
+	m := machine(t)
+	for _, path := range []string{"/v1//executions", "//v1/executions", "/v1/./executions", "/v1/x/../executions", "/v1/x/%2e%2e/executions", "*"} {
+		for name, h := range map[string]http.Handler{"API": m.API(), "webhooks": m.Webhooks()} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+			var err error
+			r.RequestURI = path
+			if r.URL, err = url.ParseRequestURI(path); err != nil {
+				t.Fatal(err)
+			}
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, r)
+			if kind := rec.Header().Get("Content-Type"); rec.Code != http.StatusNotFound || kind != "application/problem+json" {
+				t.Errorf("%s of %s: got %d %s, want 404 and a problem document", path, name, rec.Code, kind)
+			}
 		}
 	}
 }
