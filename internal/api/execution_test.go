@@ -146,6 +146,20 @@ func TestListPassesTheFilterOn(t *testing.T) {
 	}
 }
 
+// The time that Go takes for none is a bound like every other.
+func TestTheFirstTimeIsABound(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"0001-01-01T00:00:00Z", "0001-01-01T01:00:00%2B01:00"} {
+		b := newBundle(t)
+		b.want(200, "GET", "/v1/executions?to="+at, "")
+		if to := b.reads.filters[0].To; to.IsZero() || to.Year() != 1 {
+			t.Errorf("to=%s is the bound %v", at, to)
+		}
+		b.want(200, "GET", "/v1/executions?to=2026-03-01T00:00:00Z&from="+at, "")
+		b.want(400, "GET", "/v1/executions?from=2026-03-01T00:00:00Z&to="+at, "")
+	}
+}
+
 func TestAnEmptyListHasItemsAndNoNext(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)

@@ -125,5 +125,8 @@ func moment(q url.Values, name string) (time.Time, error) {
 	if err != nil {
 		return t, badParameter(name, `must be an RFC 3339 time such as 2026-01-31T18:00:00Z (a "+" is written %2B)`)
 	}
+	if t.IsZero() { // which would be no bound; nothing is older than a moment later either
+		t = t.Add(time.Nanosecond)
+	}
 	return t, nil
 }

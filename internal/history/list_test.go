@@ -81,6 +81,18 @@ func (s *shelf) compare(all []meta, f history.Filter) {
 	}
 }
 
+// Bounds from before there were ids select like others.
+func TestBoundsBeforeTheFirstID(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, 1)
+	m := meta{id: s.id(noon), workflow: "a", version: 1, status: record.Running, created: noon}
+	s.add(m)
+	for _, at := range []time.Time{time.Time{}.Add(time.Nanosecond), time.Unix(-1, 0), time.Unix(0, 0)} {
+		s.compare([]meta{m}, history.Filter{To: at})
+		s.compare([]meta{m}, history.Filter{From: at})
+	}
+}
+
 // While the index and the replicas lag, a list may miss what is young, and never
 // shows what is not, in another order, or twice.
 func TestAListOverAnIndexThatLags(t *testing.T) {
