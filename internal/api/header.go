@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -60,20 +61,44 @@ const maxWait = 25 * time.Second
 // ignored, as the RFC wants.
 func preferredWait(h http.Header) (wait time.Duration, ok bool) {
 	for _, line := range h.Values("Prefer") {
-		for part := range strings.SplitSeq(line, ",") {
-			part, _, _ = strings.Cut(part, ";")
+		for part, more := "", true; more; {
+			part, line, more = cut(line, ',')
+			part, _, _ = cut(part, ';')
 			name, value, _ := strings.Cut(part, "=")
 			if !strings.EqualFold(strings.TrimSpace(name), "wait") {
 				continue
 			}
-			n, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 32)
-			if err != nil {
-				return 0, false
-			}
-			return min(time.Duration(n)*time.Second, maxWait), true // the first one counts
+			return waitOf(strings.TrimSpace(value)) // the first one counts
 		}
 	}
 	return 0, false
+}
+
+func waitOf(value string) (time.Duration, bool) {
+	if strings.HasPrefix(value, `"`) {
+		value, _ = unquote(value, true) // "" is no number
+	}
+	n, err := strconv.ParseUint(value, 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, false
+	}
+	return time.Duration(min(n, uint64(maxWait/time.Second))) * time.Second, true
+}
+
+// cut is strings.Cut, but a separator inside a quoted string is none.
+func cut(s string, separator byte) (before, after string, found bool) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			quoted = !quoted
+		case quoted && s[i] == '\\':
+			i++
+		case !quoted && s[i] == separator:
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
 }
 
 // tagMatches reports whether If-None-Match names the tag.

@@ -166,6 +166,12 @@ func TestPreferWait(t *testing.T) {
 	}{
 		"plain":          {"wait=5", 5 * time.Second, "wait=5"},
 		"clamped":        {"wait=600", 25 * time.Second, "wait=25"},
+		"far too long":   {"wait=99999999999999999999999", 25 * time.Second, "wait=25"},
+		"in quotes":      {`wait="4"`, 4 * time.Second, "wait=4"},
+		"in a string":    {`foo="a, wait=3"`, 0, ""},
+		"after a string": {`foo="a\", wait=3"; bar=";,", wait=6`, 6 * time.Second, "wait=6"},
+		"open string":    {`foo="a, wait=3`, 0, ""},
+		"parameter":      {`foo; wait=3`, 0, ""},
 		"among others":   {`respond-async, Wait = "7"; x=y, wait=9`, 7 * time.Second, "wait=7"},
 		"zero":           {"wait=0", 0, "wait=0"},
 		"not a number":   {"wait=soon", 0, ""},
