@@ -17,11 +17,26 @@ import (
 // in one pass here. Whatever that pass does not take, encoding/json decides
 // on, and says what is wrong with it.
 func Decode(data []byte) (any, error) {
-	r := reader{data: data}
+	return read(&reader{data: data})
+}
+
+// Check is nil for what Decode takes and Decode's error for what it does not,
+// without making the value. An *Error is about JSON that is beyond a bound; any
+// other error is about what is no JSON, and may quote it.
+func Check(data []byte) error {
+	_, err := read(&reader{data: data, check: true})
+	return err
+}
+
+func read(r *reader) (any, error) {
 	if v, ok := r.value(0); ok && r.end() {
 		return v, nil
 	}
-	return decodeAny(data)
+	v, err := decodeAny(r.data)
+	if err != nil && r.deep {
+		err = errNesting // encoding/json has a bound of its own, and no type for it
+	}
+	return v, err
 }
 
 // decodeAny is Decode without the short way.
@@ -41,8 +56,10 @@ func decodeAny(data []byte) (any, error) {
 // reader reads valid JSON. Its answers are false for all that is not, and for
 // what is rare.
 type reader struct {
-	data []byte
-	at   int
+	data  []byte
+	at    int
+	check bool // no value is made: each is nil or empty
+	deep  bool // it ended at the bound of nesting
 }
 
 // next skips space and is the byte there, 0 at the end.
@@ -59,6 +76,7 @@ func (r *reader) end() bool { return r.next() == 0 && r.at == len(r.data) }
 
 func (r *reader) value(depth int) (any, bool) {
 	if depth > maxNesting {
+		r.deep = true
 		return nil, false
 	}
 	switch c := r.next(); c {
@@ -89,7 +107,10 @@ func (r *reader) word(w string) bool {
 
 func (r *reader) object(depth int) (any, bool) {
 	r.at++
-	m := map[string]any{}
+	var m map[string]any
+	if !r.check {
+		m = map[string]any{}
+	}
 	if r.next() == '}' {
 		r.at++
 		return m, true
@@ -107,7 +128,9 @@ func (r *reader) object(depth int) (any, bool) {
 		if !ok {
 			return nil, false
 		}
-		m[k] = v
+		if !r.check {
+			m[k] = v
+		}
 		switch r.next() {
 		case ',':
 			r.at++
@@ -122,7 +145,10 @@ func (r *reader) object(depth int) (any, bool) {
 
 func (r *reader) list(depth int) (any, bool) {
 	r.at++
-	l := []any{}
+	var l []any
+	if !r.check {
+		l = []any{}
+	}
 	if r.next() == ']' {
 		r.at++
 		return l, true
@@ -132,7 +158,9 @@ func (r *reader) list(depth int) (any, bool) {
 		if !ok {
 			return nil, false
 		}
-		l = append(l, v)
+		if !r.check {
+			l = append(l, v)
+		}
 		switch r.next() {
 		case ',':
 			r.at++
@@ -153,12 +181,19 @@ func (r *reader) text() (string, bool) {
 		switch c := r.data[i]; {
 		case c == '"':
 			r.at = i + 1
-			if !plain {
+			switch {
+			case r.check && !plain:
+				return "", json.Valid(r.data[start:r.at])
+			case !plain:
 				var s string
 				return s, json.Unmarshal(r.data[start:r.at], &s) == nil
 			}
 			inner := r.data[start+1 : i]
-			return string(inner), ascii || utf8.Valid(inner)
+			whole := ascii || utf8.Valid(inner)
+			if r.check {
+				return "", whole
+			}
+			return string(inner), whole
 		case c == '\\':
 			plain = false
 			i++ // what is escaped ends nothing
@@ -170,6 +205,9 @@ func (r *reader) text() (string, bool) {
 	}
 	return "", false
 }
+
+// surelySmall is a number of digits that float64 holds, exact or not.
+const surelySmall = 300
 
 // number reads a number as far as its characters go. Whether they make one is
 // not for strconv to say: it takes more than JSON does.
@@ -183,6 +221,9 @@ func (r *reader) number() (any, bool) {
 	raw := r.data[start:r.at]
 	if !json.Valid(raw) {
 		return nil, false
+	}
+	if r.check && len(raw) <= surelySmall && !bytes.ContainsAny(raw, "eE") {
+		return nil, true
 	}
 	v, err := number(json.Number(raw))
 	return v, err == nil

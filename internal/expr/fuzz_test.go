@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"reflect"
@@ -50,6 +51,8 @@ func FuzzDecode(f *testing.F) {
 		"", " ", "\t[ ]\n", `{}`, `{ "a" : false , "b" : [ ] }`, `"é\n"`, "\"\xff\"", "\"\n\"", `"\`, `"\"`, `"\"`, `nul`, `[1,]`, `{"a"}`, `{"a":}`, `{,}`,
 		`01`, `1.`, `+1`, `.5`, `1e`, `-`, `1 2`, `[1 2]`, `1.0`, `1e3`, `1e17`, `1e19`, `0.1`, `"a" "b"`, "\x00", `{"a":1}}`, `"\ud83d\ude00"`,
 		strings.Repeat("[", 200) + strings.Repeat("]", 200), strings.Repeat("[", 201) + strings.Repeat("]", 201), strings.Repeat("[", 202) + strings.Repeat("]", 202),
+		`1e308`, `1e309`, `-1e999`, `1e-999`, `{"n":1e999,"n":1}`, strings.Repeat("9", 300), strings.Repeat("9", 310), "0." + strings.Repeat("9", 400),
+		strings.Repeat("[", 201) + "1" + strings.Repeat("]", 201), strings.Repeat(`{"a":`, 201) + "1" + strings.Repeat("}", 201), strings.Repeat("[", 20_000),
 	} {
 		f.Add([]byte(s))
 	}
@@ -58,6 +61,9 @@ func FuzzDecode(f *testing.F) {
 		long, longErr := decodeAny(data)
 		if (err == nil) != (longErr == nil) || !reflect.DeepEqual(v, long) {
 			t.Fatalf("%q: %#v (%v), the long way %#v (%v)", data, v, err, long, longErr)
+		}
+		if checked := Check(data); (checked == nil) != (err == nil) || err != nil && checked.Error() != err.Error() {
+			t.Fatalf("%q: decoding says %v, checking says %v", data, err, checked)
 		}
 		if err != nil {
 			return
@@ -113,6 +119,47 @@ func TestEvalLeavesTheEnvironmentAlone(t *testing.T) {
 		if !reflect.DeepEqual(e, want) {
 			t.Fatalf("%s changed the environment", src)
 		}
+	}
+}
+
+// What is valid JSON and beyond a bound is told from what is none.
+func TestCheckSaysWhichBound(t *testing.T) {
+	t.Parallel()
+	for src, want := range map[string]string{
+		`{"id":7,"n":1e999}`: "a number is too large",
+		strings.Repeat("[", 250) + strings.Repeat("]", 250):       "values may nest 200 deep at most",
+		strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000): "values may nest 200 deep at most",
+		`{"id":7,`: "",
+		``:         "",
+		`1 2`:      "",
+	} {
+		err := Check([]byte(src))
+		var bound *Error
+		switch {
+		case err == nil:
+			t.Errorf("%.20s is taken", src)
+		case errors.As(err, &bound) != (want != "") || want != "" && bound.Message != want:
+			t.Errorf("%.20s: %v, want a bound: %q", src, err, want)
+		}
+	}
+}
+
+// The pair to compare: what an answer of 1 KB costs to check, and what
+// encoding/json takes to find it valid.
+func BenchmarkCheck(b *testing.B) {
+	src := []byte(`{"items":[` + strings.Repeat(`{"id":12345,"name":"a thing","price":12.5,"tags":["x","y"]},`, 16) + `null],"ok":true}`)
+	for name, check := range map[string]func() bool{
+		"check": func() bool { return Check(src) == nil },
+		"valid": func() bool { return json.Valid(src) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if !check() {
+					b.Fatal("refused")
+				}
+			}
+		})
 	}
 }
 

@@ -2,7 +2,6 @@ package expr
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -22,7 +21,10 @@ const (
 	kindAny    = reflect.Interface
 )
 
-var errNesting = &Error{Message: fmt.Sprintf("values may nest %d deep at most", maxNesting)}
+var (
+	errNesting = &Error{Message: fmt.Sprintf("values may nest %d deep at most", maxNesting)}
+	errNumber  = &Error{Message: "a number is too large"}
+)
 
 // normal makes a value of the few kinds that expressions and JSON share. It
 // changes lists and objects of Decode's own in place.
@@ -82,7 +84,7 @@ func number(n json.Number) (any, error) {
 	}
 	f, err := n.Float64()
 	if err != nil {
-		return nil, errors.New("a number is too large")
+		return nil, errNumber
 	}
 	if f == math.Trunc(f) && math.Abs(f) < 1<<63 {
 		return int(f), nil // 1.0, 1e3 and 1e17 are whole numbers too

@@ -8,6 +8,7 @@ import (
 	"net"
 	"syscall"
 
+	"github.com/seed-926d1ba8/stepline/internal/expr"
 	"github.com/seed-926d1ba8/stepline/internal/retry"
 )
 
@@ -35,9 +36,12 @@ func failure(ctx context.Context, req *request, err error, sent bool) *Error {
 // The request was received, so its effect may have happened.
 func brokenAnswer(ctx context.Context, req *request, err error) *Error {
 	e := &Error{Category: retry.Validation, Unclear: true}
+	var beyond *expr.Error
 	switch {
 	case errors.Is(err, errTooLarge):
 		e.Code, e.Message = "answer_too_large", " gave an answer over 16 MiB; its effect may have happened"
+	case errors.Is(err, errNotJSON) && errors.As(err, &beyond):
+		e.Code, e.Message = "answer_not_json", " gave an answer in JSON that cannot be read here, "+beyond.Message+"; its effect may have happened"
 	case errors.Is(err, errNotJSON):
 		e.Code, e.Message = "answer_not_json", " gave an answer that is not the JSON it claims to be; its effect may have happened"
 	case errors.Is(err, errNotGzip):

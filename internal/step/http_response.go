@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -220,10 +221,10 @@ func decodeJSON(body []byte) (json.RawMessage, error) {
 	if !utf8.Valid(body) { // as every JSON decoder of Go does
 		body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
 	}
+	if err := expr.Check(body); err != nil { // what is kept must be readable for the steps after it
+		return nil, fmt.Errorf("%w: %w", errNotJSON, err)
+	}
 	if bytes.IndexByte(body, '\n') < 0 {
-		if !json.Valid(body) {
-			return nil, errNotJSON
-		}
 		return body, nil
 	}
 	var compact bytes.Buffer // a line end stands between tokens only: it was indented

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-926d1ba8/stepline/internal/expr"
 	"github.com/seed-926d1ba8/stepline/internal/retry"
 )
 
@@ -105,6 +106,8 @@ func TestUnusableAnswers(t *testing.T) {
 		"a bomb":              {answer(200, zipped(strings.Repeat(" ", MaxResponse+1)), "Content-Encoding", "gzip"), "answer_too_large"},
 		"not JSON":            {answer(200, "<html>secret", "Content-Type", "application/json"), "answer_not_json"},
 		"not indented JSON":   {answer(200, "{\n", "Content-Type", "application/json"), "answer_not_json"},
+		"too large a number":  {answer(200, `{"n":1e999,"id":7}`, "Content-Type", "application/json"), "answer_not_json"},
+		"nested too deep":     {answer(200, strings.Repeat("[", 250)+"\n"+strings.Repeat("]", 250), "Content-Type", "application/json"), "answer_not_json"},
 		"not gzip":            {answer(200, "plain text, no magic", "Content-Encoding", "gzip"), "answer_not_gzip"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,6 +123,22 @@ func TestUnusableAnswers(t *testing.T) {
 				t.Errorf("response %+v, output %.20s", got.Response, got.Output)
 			}
 		})
+	}
+}
+
+// JSON that the steps after it could not read is refused, and the message says
+// what is wrong with it.
+func TestJSONBeyondABound(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"n":1e999,"id":7}`: "in JSON that cannot be read here, a number is too large;",
+		strings.Repeat("[", 250) + strings.Repeat("]", 250): "in JSON that cannot be read here, values may nest 200 deep at most;",
+		`{"secret"`: "that is not the JSON it claims to be;",
+	} {
+		got := call(t, newCaller(t, HTTPConfig{}), map[string]any{"url": serve(t, answer(200, body, "Content-Type", "application/json"))})
+		if got.Err == nil || got.Err.Code != "answer_not_json" || !strings.Contains(got.Err.Message, want) {
+			t.Errorf("%.20s: outcome %+v, want answer_not_json: %s", body, got.Err, want)
+		}
 	}
 }
 
@@ -250,8 +269,10 @@ func FuzzDecode(f *testing.F) {
 	f.Add("text/plain", []byte("\xff"))
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
 		got, err := decode(contentType, body)
-		if err == nil && got != nil && !json.Valid(got) {
-			t.Errorf("output %q is not JSON", got)
+		if err == nil && got != nil {
+			if _, err := expr.Decode(got); err != nil || !json.Valid(got) {
+				t.Errorf("output %q cannot be read: %v", got, err)
+			}
 		}
 		if bytes.IndexByte(got, '\n') >= 0 {
 			t.Errorf("output %q has line ends between its tokens", got)
