@@ -70,11 +70,10 @@ func (m *Machine) skipped(s *workflow.Step, n *node) bool {
 	if s.When == nil {
 		return false
 	}
-	m.read(s.When.Reads())
-	yes, err := s.When.Eval(m.env)
+	yes, err := evaluate(m, s.ID+".when", s.When, m.env)
 	switch {
 	case err != nil:
-		n.fail(expressionError(s.ID+".when", err))
+		n.fail(err)
 	case !yes:
 		n.settle(record.StepSkipped)
 		n.ended = s.SkipDependents
@@ -106,10 +105,9 @@ func (m *Machine) settleFrom(n *node) {
 }
 
 func (m *Machine) transform(s *workflow.Step, n *node) {
-	m.read(s.Value.Reads())
-	out, err := s.Value.Eval(m.env)
+	out, err := evaluate(m, s.ID+".output", s.Value, m.env)
 	if err != nil {
-		n.fail(expressionError(s.ID+".output", err))
+		n.fail(err)
 		return
 	}
 	n.value, n.decoded = out, true
@@ -140,10 +138,9 @@ func (m *Machine) waitEnd(s *workflow.Step, now int64) (int64, *record.Error) {
 	if t == nil {
 		t, where = s.Until, ".until"
 	}
-	m.read(t.Reads())
-	got, err := t.Eval(m.env)
-	if err != nil {
-		return 0, expressionError(s.ID+where, err)
+	got, fault := evaluate(m, s.ID+where, t, m.env)
+	if fault != nil {
+		return 0, fault
 	}
 	text, _ := got.(string)
 	if s.Duration != nil {
@@ -271,7 +268,6 @@ func (m *Machine) decided(s *workflow.Step, n *node, v View, p *Plan) bool {
 }
 
 func (m *Machine) request(s *workflow.Step) (any, *record.Error) {
-	m.read(s.Request.Reads())
 	env := m.env
 	if s.Type == workflow.Callback && m.link != nil {
 		env = make(map[string]any, len(m.env)+1)
@@ -281,11 +277,7 @@ func (m *Machine) request(s *workflow.Step) (any, *record.Error) {
 		token, url := m.link(s.ID)
 		env["callback"] = map[string]any{"token": token, "url": url}
 	}
-	got, err := s.Request.Eval(env)
-	if err != nil {
-		return nil, expressionError(s.ID+".request", err)
-	}
-	return got, nil
+	return evaluate(m, s.ID+".request", s.Request, env)
 }
 
 // watchTimeout makes the end of a step's own timeout a thing to do.

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"encoding/json"
-	"errors"
 
 	"github.com/seed-926d1ba8/stepline/internal/expr"
 	"github.com/seed-926d1ba8/stepline/internal/record"
@@ -181,74 +180,22 @@ func (m *Machine) finish(v View, settled bool) *Finish {
 	}
 	out, err := m.output()
 	if err != nil {
-		return &Finish{Status: record.Failed, Error: expressionError("output", err)}
+		return &Finish{Status: record.Failed, Error: err}
 	}
 	return &Finish{Status: record.Succeeded, Output: out}
 }
 
-func (m *Machine) output() (json.RawMessage, error) {
+func (m *Machine) output() (json.RawMessage, *record.Error) {
 	if m.doc.Output == nil {
 		return nil, nil
 	}
-	m.read(m.doc.Output.Reads())
-	v, err := m.doc.Output.Eval(m.env)
+	v, fault := evaluate(m, "output", m.doc.Output, m.env)
+	if fault != nil {
+		return nil, fault
+	}
+	out, err := expr.Encode(v)
 	if err != nil {
-		return nil, err
+		return nil, expressionError("output", err)
 	}
-	return expr.Encode(v)
-}
-
-// read makes the results of these steps readable in the environment.
-func (m *Machine) read(ids []string) {
-	for _, id := range ids {
-		s := m.doc.Step(id)
-		if s == nil || m.steps[id] != nil {
-			continue
-		}
-		n := &m.nodes[s.Index]
-		if !n.settled {
-			continue
-		}
-		if !n.decoded {
-			n.value, n.decoded = decode(n.output), true
-		}
-		m.steps[id] = map[string]any{
-			"output": n.value, "status": string(n.status),
-			"response": n.response(), "error": n.failure(),
-		}
-	}
-}
-
-func (n *node) response() any {
-	if n.rec == nil {
-		return nil
-	}
-	return decode(n.rec.Body.Response)
-}
-
-func (n *node) failure() any {
-	if n.err == nil {
-		return nil
-	}
-	return map[string]any{"category": n.err.Category, "code": n.err.Code, "message": n.err.Message}
-}
-
-func decode(raw json.RawMessage) any {
-	if len(raw) == 0 {
-		return nil
-	}
-	v, err := expr.Decode(raw)
-	if err != nil {
-		return nil // it was checked before it was stored
-	}
-	return v
-}
-
-func expressionError(where string, err error) *record.Error {
-	msg := where + ": expression failed"
-	var e *expr.Error
-	if errors.As(err, &e) {
-		msg = where + ": " + e.Error()
-	}
-	return (&record.Error{Category: string(retry.Validation), Code: "expression", Message: msg}).Clip()
+	return out, nil
 }
