@@ -148,6 +148,15 @@ func (t *template) readSchedule(w *Wiring, f Function, key, props *yaml.Node) er
 	if err != nil {
 		return err
 	}
+	if n, ok := child(props, "Enabled"); ok {
+		on, err := t.text(n, f.ID)
+		if err != nil {
+			return err
+		}
+		if on != "true" {
+			return t.errorAt(n, f.ID, "%s has Enabled %q; it must be true, or executions that a crash has left behind stay where they are", what, on)
+		}
+	}
 	m := rate.FindStringSubmatch(s)
 	if m == nil {
 		return t.errorAt(key, f.ID, "%s has Schedule %q; a rate such as rate(1 minute) is expected", what, s)

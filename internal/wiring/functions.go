@@ -1,10 +1,13 @@
 package wiring
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/seed-926d1ba8/stepline/internal/queue"
 )
 
 // Functions lists the functions of this version by name.
@@ -75,23 +78,43 @@ func (t *template) readFunction(r *resource) (Function, error) {
 // is reported where it is consumed.
 func readVariables(t *template, w *Wiring) (err error) {
 	for i, f := range w.Functions {
-		if w.Functions[i].Env, err = t.readEnv(t.resources[f.ID]); err != nil {
+		if w.Functions[i].Env, err = t.readEnv(t.resources[f.ID], needed(w, f)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// needed are the variables by which a deployed function finds what this program
+// has anyway, with what they are set to: the table, the lanes that every
+// function may send to, and the one that SQS alone sends to where it is fed
+// from that.
+func needed(w *Wiring, f Function) map[string]string {
+	vars := map[string]string{"STEPLINE_TABLE": "!Ref Table"}
+	for _, l := range lanes {
+		if l.lane != queue.Dead || w.Lanes[l.lane].Consumer == f.Name {
+			vars[queueVariable+strings.ToUpper(string(l.lane))] = "!Ref " + l.queue
+		}
+	}
+	return vars
+}
+
+// queueVariable begins the names of the variables with the lanes' addresses.
+const queueVariable = "STEPLINE_QUEUE_"
+
 // readEnv collects the literal environment variables. A value that AWS fills in
-// (a table's name) means nothing on one machine and is left out.
-func (t *template) readEnv(r *resource) (map[string]string, error) {
-	env := map[string]string{}
+// (a table's name) means nothing on one machine and is left out, but where it is
+// needed it must be there: the function would not start.
+func (t *template) readEnv(r *resource, needed map[string]string) (map[string]string, error) {
+	env, set := map[string]string{}, map[string]bool{}
 	for _, props := range []*yaml.Node{t.globals, r.props} {
 		err := each(mustChild(mustChild(props, "Environment"), "Variables"), func(key, value *yaml.Node) error {
-			if lane, ok := strings.CutPrefix(key.Value, "STEPLINE_QUEUE_"); ok {
+			if lane, ok := strings.CutPrefix(key.Value, queueVariable); ok {
+				set[key.Value] = true
 				return t.checkQueueVariable(key, value, r.id, lane)
 			}
 			s, err := t.text(value, r.id)
+			set[key.Value] = s != ""
 			if err == nil && !strings.Contains(s, "${") {
 				env[key.Value] = s
 			}
@@ -100,6 +123,12 @@ func (t *template) readEnv(r *resource) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(needed)) {
+		if set[name] {
+			continue
+		}
+		return nil, t.errorAt(r.node, r.id, "has no variable %s, without which the function does not start; %s is expected", name, needed[name])
 	}
 	return env, nil
 }

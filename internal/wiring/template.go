@@ -1,7 +1,10 @@
 package wiring
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -33,9 +36,9 @@ type resource struct {
 }
 
 func load(name string, src []byte, parameters map[string]string) (*template, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(src, &doc); err != nil {
-		return nil, yamlError(name, err)
+	doc, err := onlyDocument(name, src)
+	if err != nil {
+		return nil, err
 	}
 	t := &template{
 		file: name, resources: map[string]*resource{}, params: map[string]string{}, given: parameters,
@@ -57,6 +60,22 @@ func load(name string, src []byte, parameters map[string]string) (*template, err
 	}
 	t.globals, _ = child(mustChild(t.root, "Globals"), "Function")
 	return t, nil
+}
+
+// onlyDocument is the file's YAML document. A second one would be ignored.
+func onlyDocument(name string, src []byte) (doc yaml.Node, err error) {
+	d := yaml.NewDecoder(bytes.NewReader(src))
+	if err := d.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
+		return doc, yamlError(name, err)
+	}
+	var more yaml.Node
+	switch err := d.Decode(&more); {
+	case errors.Is(err, io.EOF):
+		return doc, nil
+	case err != nil:
+		return doc, yamlError(name, err)
+	}
+	return doc, &Error{File: name, Line: more.Line, Detail: "begins a second YAML document; a template is one, remove the --- between them"}
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+): (.*)`)

@@ -108,7 +108,7 @@ func TestChangesAreFollowed(t *testing.T) {
 	src = wiringtest.Edit(t, src, "Method: POST, Path: /v1/executions}", "Method: POST, Path: /v2/starts}",
 		"BatchSize: !Ref BatchSize", "BatchSize: 3",
 		"maxReceiveCount: !Ref LaneReceives", "maxReceiveCount: 7",
-		"Schedule: rate(1 minute)", "Schedule: rate(2 hours)",
+		"Schedule: rate(1 minute)", "Schedule: rate(2 hours)\n            Enabled: true",
 		"Default: 90\n", "Default: 120\n")
 	w, err := wiring.Parse("copy.yaml", []byte(src))
 	if err != nil {
@@ -156,6 +156,17 @@ func TestMistakesNameResourceAndRemedy(t *testing.T) {
 		"redrive elsewhere":   {edit("deadLetterTargetArn: !GetAtt DeadLetterQueue.Arn", "deadLetterTargetArn: !GetAtt LowQueue.Arn"), "HighQueue: RedrivePolicy names LowQueue"},
 		"visibility":          {edit("Default: 960", "Default: 900"), "SoloQueue: has VisibilityTimeout 900; it must exceed its consumer's Timeout of 900"},
 		"wrong variable":      {edit("STEPLINE_QUEUE_HIGH: !Ref HighQueue", "STEPLINE_QUEUE_HIGH: !Ref LowQueue"), "STEPLINE_QUEUE_HIGH names LowQueue, which is the low lane"},
+		"no solo variable":    {edit("        STEPLINE_QUEUE_SOLO: !Ref SoloQueue\n", ""), "ExecuteFunction: has no variable STEPLINE_QUEUE_SOLO, without which the function does not start; !Ref SoloQueue is expected"},
+		"no dead variable":    {edit("          STEPLINE_QUEUE_DEAD: !Ref DeadLetterQueue\n", ""), "DeadletterFunction: has no variable STEPLINE_QUEUE_DEAD"},
+		"no table variable":   {edit("        STEPLINE_TABLE: !Ref Table\n", ""), "ExecuteFunction: has no variable STEPLINE_TABLE, without which the function does not start; !Ref Table is expected"},
+		"empty variable":      {edit("STEPLINE_TABLE: !Ref Table\n", "STEPLINE_TABLE: \"\"\n"), "ExecuteFunction: has no variable STEPLINE_TABLE"},
+		"overridden away":     {edit("      Environment:\n        Variables:\n          STEPLINE_PUBLIC_URL", "      Environment:\n        Variables:\n          STEPLINE_TABLE: \"\"\n          STEPLINE_PUBLIC_URL"), "ExecuteFunction: has no variable STEPLINE_TABLE"},
+		"no globals":          {edit("\nGlobals:\n", "\nMetadata:\n"), "ExecuteFunction: has no variable STEPLINE_QUEUE_HIGH"},
+		"schedule off":        {edit("Schedule: rate(1 minute)", "Schedule: rate(1 minute)\n            Enabled: false"), `SweeperFunction: event EveryMinute has Enabled "false"; it must be true`},
+		"schedule off by If":  {edit("Schedule: rate(1 minute)", "Schedule: rate(1 minute)\n            Enabled: !If [HasPublicUrl, true, false]"), `SweeperFunction: event EveryMinute has Enabled "false"; it must be true`},
+		"two documents":       {src + "\n---\na: 1\n", "begins a second YAML document; a template is one"},
+		"nothing after ---":   {src + "\n---\n", "begins a second YAML document"},
+		"second unreadable":   {src + "\n---\n[\n", "not readable as YAML"},
 		"schedule":            {edit("rate(1 minute)", "cron(0 * * * ? *)"), `SweeperFunction: event EveryMinute has Schedule "cron(0 * * * ? *)"; a rate such as rate(1 minute)`},
 		"schedule removed":    {edit("          Type: Schedule\n          Properties:\n            Schedule: rate(1 minute)\n", "          Type: SQS\n"), "event EveryMinute names no queue"},
 		"event type":          {edit("Type: Schedule\n", "Type: S3\n"), `event EveryMinute has Type "S3"; it must be HttpApi, SQS or Schedule`},
