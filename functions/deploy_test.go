@@ -34,6 +34,7 @@ const (
 	noStack   = "echo 'Stack with id stepline-dev does not exist' >&2; exit 254"
 	noAccess  = "echo 'Unable to locate credentials' >&2; exit 253"
 	someStack = "echo UPDATE_COMPLETE"
+	deadStack = "echo ROLLBACK_COMPLETE"
 )
 
 func TestDeployMakesTheKeyOnce(t *testing.T) {
@@ -57,17 +58,22 @@ func TestDeployMakesTheKeyOnce(t *testing.T) {
 func TestDeployStops(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		describe, want string
-		args           []string
+		describe, env, want string
+		args                []string
 	}{
-		{noAccess, "Unable to locate credentials", []string{"deploy", "dev"}},
-		{noStack, "an ENV of infra/samconfig.toml: dev prod", []string{"deploy", "staging"}},
-		{noStack, "usage: infra/deploy.sh", []string{"deploy"}},
-		{noStack, "usage: infra/deploy.sh", []string{"remove", "dev"}},
+		{noAccess, "", "Unable to locate credentials", []string{"deploy", "dev"}},
+		{noStack, "", "an ENV of infra/samconfig.toml: dev prod", []string{"deploy", "staging"}},
+		{noStack, "", "usage: infra/deploy.sh", []string{"deploy"}},
+		{noStack, "", "usage: infra/deploy.sh", []string{"remove", "dev"}},
+		{noStack, "ARCH=amd64", "arm64 or x86_64 is expected", []string{"deploy", "dev"}},
+		{someStack, "PARAMETERS=Architecture=x86_64", "say ARCH=arm64 or ARCH=x86_64 instead", []string{"deploy", "dev"}},
+		{someStack, "PARAMETERS=BatchSize=1 ParameterKey=Architecture,ParameterValue=x86_64", "say ARCH=", []string{"deploy", "dev"}},
+		{deadStack, "", "aws cloudformation delete-stack --stack-name stepline-dev\n", []string{"deploy", "dev"}},
+		{"echo DELETE_FAILED", "", "is in DELETE_FAILED", []string{"deploy", "prod"}},
 	} {
-		out, err := deployed(t, c.describe, nil, c.args...)
+		out, err := deployed(t, c.describe, []string{c.env}, c.args...)
 		if err == nil || !strings.Contains(out, c.want) || strings.Contains(out, "sam ") {
-			t.Errorf("%v: %v, %s; want a failure with %q", c.args, err, out, c.want)
+			t.Errorf("%v %s: %v, %s; want a failure with %q", c.args, c.env, err, out, c.want)
 		}
 	}
 }

@@ -6,7 +6,7 @@
 # samconfig.toml says where to. The key that signs callback addresses is made
 # with the stack and kept by CloudFormation, which shows it to nobody; deploying
 # again leaves it as it is. ARCH is arm64 (the default) or x86_64, PARAMETERS
-# are more of template.yaml's parameters (CallbackKeys=new,old).
+# are more of template.yaml's parameters (CallbackKeys=<new>,<old>).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,6 +22,17 @@ if [ -z "$stack" ] || [ "$what" != deploy ] && [ "$what" != destroy ]; then
 	echo "usage: infra/deploy.sh deploy|destroy ENV, with an ENV of $config: $*" >&2
 	exit 2
 fi
+case $arch in
+arm64 | x86_64) ;;
+*) echo "ARCH is \"$arch\"; arm64 or x86_64 is expected" >&2; exit 2 ;;
+esac
+# What is built follows ARCH alone.
+case " ${PARAMETERS:-}" in
+*[[:space:]\"\'=]Architecture[=,\"\']*)
+	echo "Architecture is no word for PARAMETERS, what is built would be for $arch: say ARCH=arm64 or ARCH=x86_64 instead" >&2
+	exit 2
+	;;
+esac
 for tool in aws sam openssl; do
 	command -v "$tool" >/dev/null || { echo "missing $tool: deploying needs the AWS CLI, SAM CLI and openssl" >&2; exit 1; }
 done
@@ -44,7 +55,17 @@ deploy() {
 	now=$(state)
 	overrides="$(setting parameter_overrides) Architecture=$arch"
 	case $now in
-	none | REVIEW_IN_PROGRESS | ROLLBACK_COMPLETE | DELETE_COMPLETE) overrides="$overrides CallbackKeys=$(openssl rand -hex 32)" ;;
+	none | REVIEW_IN_PROGRESS) overrides="$overrides CallbackKeys=$(openssl rand -hex 32)" ;;
+	ROLLBACK_COMPLETE | ROLLBACK_FAILED | DELETE_FAILED)
+		cat >&2 <<-END
+			The stack $stack is in $now, in which CloudFormation allows nothing but deleting it:
+			  aws cloudformation delete-stack --stack-name $stack
+			  aws cloudformation wait stack-delete-complete --stack-name $stack
+			Then deploy again. Why it came to that is among its events:
+			  aws cloudformation describe-stack-events --stack-name $stack
+		END
+		return 1
+		;;
 	esac
 	overrides="$overrides ${PARAMETERS:-}" # the last one of a name counts
 	ARCH=$arch sam build --parallel --cached --parameter-overrides "Architecture=$arch"
