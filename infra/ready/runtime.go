@@ -29,8 +29,10 @@ const description = `{"Table": {"TableStatus": "ACTIVE",
     {"AttributeName": "hp", "AttributeType": "S"}, {"AttributeName": "qp", "AttributeType": "S"}, {"AttributeName": "qk", "AttributeType": "N"}],
   "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
   "GlobalSecondaryIndexes": [
-    {"IndexName": "hist", "KeySchema": [{"AttributeName": "hp", "KeyType": "HASH"}, {"AttributeName": "pk", "KeyType": "RANGE"}]},
-    {"IndexName": "due", "KeySchema": [{"AttributeName": "qp", "KeyType": "HASH"}, {"AttributeName": "qk", "KeyType": "RANGE"}]}]}}`
+    {"IndexName": "hist", "IndexStatus": "ACTIVE", "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["wf"]},
+     "KeySchema": [{"AttributeName": "hp", "KeyType": "HASH"}, {"AttributeName": "pk", "KeyType": "RANGE"}]},
+    {"IndexName": "due", "IndexStatus": "ACTIVE", "Projection": {"ProjectionType": "KEYS_ONLY"},
+     "KeySchema": [{"AttributeName": "qp", "KeyType": "HASH"}, {"AttributeName": "qk", "KeyType": "RANGE"}]}]}}`
 
 func listen(ctx context.Context) (*runtimeAPI, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")

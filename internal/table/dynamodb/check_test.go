@@ -44,6 +44,9 @@ func TestCheck(t *testing.T) {
 		"other-hist": {func(in *dynamodb.CreateTableInput) {
 			in.GlobalSecondaryIndexes[0].KeySchema[1].AttributeName = aws.String("sk")
 		}, []string{`index "hist"`, "hp (S) and pk (S)"}},
+		"keys-only": {func(in *dynamodb.CreateTableInput) {
+			in.GlobalSecondaryIndexes[0].Projection = &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}
+		}, []string{`index "hist"`, "must project wf"}},
 	} {
 		in := standintest.TableInput("check-" + name)
 		c.spoil(in)
