@@ -8,7 +8,8 @@ import (
 )
 
 // Times reads the protocol's times from a function's environment, as
-// template.yaml sets them. What is absent or empty keeps its default.
+// template.yaml sets them. What is absent or empty keeps its default. Times that
+// contradict each other are refused, in one line that names the variables.
 func Times(getenv func(string) string) (runner.Times, error) {
 	var t runner.Times
 	for _, v := range []struct {
@@ -34,5 +35,18 @@ func Times(getenv func(string) string) (runner.Times, error) {
 		}
 		*v.at = d
 	}
-	return t, nil
+	return t, agree(t.WithDefaults())
+}
+
+// agree refuses times by which executions get stuck (PROTOCOL 3, Ways to get
+// stuck) or the solo lane loses its leases.
+func agree(t runner.Times) error {
+	switch {
+	case t.SoloLease <= t.SoloRenew+t.LeaseGrace:
+		return fmt.Errorf("STEPLINE_SOLO_LEASE is %s; it must be more than STEPLINE_SOLO_RENEW (%s) and STEPLINE_LEASE_GRACE (%s) together, or calls are cut off before the lease is renewed",
+			t.SoloLease, t.SoloRenew, t.LeaseGrace)
+	case t.SoloVisible <= t.SoloLease:
+		return fmt.Errorf("STEPLINE_SOLO_VISIBLE is %s; it must be more than STEPLINE_SOLO_LEASE (%s), or a message returns while its lease is held", t.SoloVisible, t.SoloLease)
+	}
+	return nil
 }

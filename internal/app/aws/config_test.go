@@ -19,14 +19,14 @@ func complete() map[string]string {
 		"STEPLINE_QUEUE_LOW":     "https://sqs.eu-central-1.amazonaws.com/1/low",
 		"STEPLINE_QUEUE_SOLO":    "https://sqs.eu-central-1.amazonaws.com/1/solo",
 		"STEPLINE_CALLBACK_KEYS": strings.Repeat("new", 11) + "," + strings.Repeat("old", 11),
+		"STEPLINE_PUBLIC_URL":    "https://hooks.example.com/",
 	}
 }
 
 func TestConfiguration(t *testing.T) {
 	t.Parallel()
 	env := complete()
-	env["STEPLINE_PUBLIC_URL"] = "https://hooks.example.com/"
-	env["STEPLINE_SOLO_LEASE"] = "6500ms"
+	env["STEPLINE_SOLO_LEASE"] = "65500ms"
 	env["STEPLINE_LOG_LEVEL"] = "warn"
 	env["AWS_ENDPOINT_URL_SQS"] = "http://127.0.0.1:9324/"
 	env["AWS_ENDPOINT_URL_DYNAMODB"] = "" // as unset
@@ -36,11 +36,11 @@ func TestConfiguration(t *testing.T) {
 		t.Fatal(err)
 	case c.Region != "eu-central-1" || c.Table != "stepline" || c.Queues[queue.Solo] != env["STEPLINE_QUEUE_SOLO"]:
 		t.Errorf("read %+v", c)
-	case len(c.Keys) != 2 || string(c.Keys[0]) != strings.Repeat("new", 11):
+	case len(c.Keys) != 2 || string(c.Keys[0]) != strings.Repeat("new", 11) || string(c.Keys[1]) != strings.Repeat("old", 11):
 		t.Errorf("the keys are %q", c.Keys)
 	case c.PublicURL != "https://hooks.example.com" || c.QueueEndpoint != "http://127.0.0.1:9324" || c.TableEndpoint != "":
 		t.Errorf("the addresses are %q, %q, %q", c.PublicURL, c.QueueEndpoint, c.TableEndpoint)
-	case c.Times.SoloLease != 6500*time.Millisecond || c.LogLevel != slog.LevelWarn:
+	case c.Times.SoloLease != 65500*time.Millisecond || c.LogLevel != slog.LevelWarn:
 		t.Errorf("times %+v, level %s", c.Times, c.LogLevel)
 	}
 }
@@ -49,20 +49,22 @@ func TestConfiguration(t *testing.T) {
 // it is a key, does not show it.
 func TestConfigurationRefused(t *testing.T) {
 	t.Parallel()
-	const secret = "too short, and secret"
+	const secret, key = "too short, and secret", "0123456789abcdef0123456789abcdef"
 	for name, wrong := range map[string][]string{
 		"AWS_REGION":                {""},
-		"STEPLINE_TABLE":            {""},
-		"STEPLINE_QUEUE_HIGH":       {"", "high"},
-		"STEPLINE_QUEUE_NORMAL":     {"", "sqs.example.com/q"},
+		"STEPLINE_TABLE":            {"", "a/b", "ab", "arn:aws:dynamodb:eu-central-1:1:table/stepline"},
+		"STEPLINE_QUEUE_HIGH":       {"", "high", "https://sqs.eu-central-1.amazonaws.com"},
+		"STEPLINE_QUEUE_NORMAL":     {"", "sqs.example.com/q", "https://sqs.eu-central-1.amazonaws.com/"},
 		"STEPLINE_QUEUE_LOW":        {"", "ftp://example.com"},
 		"STEPLINE_QUEUE_SOLO":       {"", "https://"},
-		"STEPLINE_CALLBACK_KEYS":    {"", secret, strings.Repeat("k", 32) + "," + secret},
+		"STEPLINE_CALLBACK_KEYS":    {"", secret, key + "," + secret},
 		"STEPLINE_PUBLIC_URL":       {"flows", "https://a@example.com", "https://example.com?a=b"},
 		"AWS_ENDPOINT_URL_SQS":      {"localhost"},
 		"AWS_ENDPOINT_URL_DYNAMODB": {":8000"},
 		"STEPLINE_SOLO_RENEW":       {"soon", "-1s"},
-		"STEPLINE_SECRET_PREFIX":    {"stepline", "stepline/prod"},
+		"STEPLINE_SECRET_PREFIX":    {"stepline", "stepline/prod", "/", "/a b"},
+		"STEPLINE_SOLO_VISIBLE":     {"65s"},
+		"STEPLINE_SOLO_LEASE":       {"35s"},
 		"STEPLINE_LOG_LEVEL":        {"loud"},
 	} {
 		for _, value := range wrong {
@@ -71,6 +73,21 @@ func TestConfigurationRefused(t *testing.T) {
 			_, err := FromEnv(func(name string) string { return env[name] })
 			if err == nil || !strings.HasPrefix(err.Error(), name) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), secret) {
 				t.Errorf("%s=%q: got %v, want one line that begins with the variable's name", name, value, err)
+			}
+		}
+	}
+}
+
+// TestNoTwoLanesOnOneQueue: which lane a message came on would be left to chance.
+func TestNoTwoLanesOnOneQueue(t *testing.T) {
+	t.Parallel()
+	for _, same := range []string{"https://sqs.eu-central-1.amazonaws.com/1/normal", "https://sqs.eu-central-1.amazonaws.com/2/normal/"} {
+		for _, variable := range []string{"STEPLINE_QUEUE_SOLO", "STEPLINE_QUEUE_DEAD"} {
+			env := complete()
+			env[variable] = same
+			_, err := FromEnv(func(name string) string { return env[name] })
+			if want := "STEPLINE_QUEUE_NORMAL and " + variable + " both name the queue normal"; err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("%s=%s: got %v, want %s", variable, same, err, want)
 			}
 		}
 	}

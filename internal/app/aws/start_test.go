@@ -17,7 +17,7 @@ import (
 // environment is a whole one, with the DynamoDB at this address.
 func environment(dynamo string, edit map[string]string) func(string) string {
 	vars := map[string]string{
-		"AWS_REGION": "eu-central-1", "STEPLINE_TABLE": "t", "AWS_ENDPOINT_URL_DYNAMODB": dynamo,
+		"AWS_REGION": "eu-central-1", "STEPLINE_TABLE": "stepline", "AWS_ENDPOINT_URL_DYNAMODB": dynamo,
 		"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
 		"STEPLINE_QUEUE_HIGH": "http://127.0.0.1:9/1/high", "STEPLINE_QUEUE_NORMAL": "http://127.0.0.1:9/1/normal",
 		"STEPLINE_QUEUE_LOW": "http://127.0.0.1:9/1/low", "STEPLINE_QUEUE_SOLO": "http://127.0.0.1:9/1/solo",
