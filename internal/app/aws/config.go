@@ -25,6 +25,7 @@ type Config struct {
 	Queues map[queue.Lane]string
 	// Keys authenticate callback addresses (STEPLINE_CALLBACK_KEYS): one, or
 	// two during a rotation, separated by a comma; the first signs, all verify.
+	// Blanks around a key are no part of it.
 	Keys [][]byte
 	// PublicURL is the base of callback addresses (STEPLINE_PUBLIC_URL),
 	// without a trailing slash. Functions that run steps or show executions do

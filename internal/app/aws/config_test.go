@@ -18,7 +18,7 @@ func complete() map[string]string {
 		"STEPLINE_QUEUE_NORMAL":  "https://sqs.eu-central-1.amazonaws.com/1/normal",
 		"STEPLINE_QUEUE_LOW":     "https://sqs.eu-central-1.amazonaws.com/1/low",
 		"STEPLINE_QUEUE_SOLO":    "https://sqs.eu-central-1.amazonaws.com/1/solo",
-		"STEPLINE_CALLBACK_KEYS": strings.Repeat("new", 11) + "," + strings.Repeat("old", 11),
+		"STEPLINE_CALLBACK_KEYS": strings.Repeat("new", 11) + ", " + strings.Repeat("old", 11) + " ",
 		"STEPLINE_PUBLIC_URL":    "https://hooks.example.com/",
 	}
 }
@@ -57,7 +57,7 @@ func TestConfigurationRefused(t *testing.T) {
 		"STEPLINE_QUEUE_NORMAL":     {"", "sqs.example.com/q", "https://sqs.eu-central-1.amazonaws.com/"},
 		"STEPLINE_QUEUE_LOW":        {"", "ftp://example.com"},
 		"STEPLINE_QUEUE_SOLO":       {"", "https://"},
-		"STEPLINE_CALLBACK_KEYS":    {"", secret, key + "," + secret},
+		"STEPLINE_CALLBACK_KEYS":    {"", secret, key + "," + secret, key + ",", strings.Repeat(" ", minKey), key + "," + key, key + " ," + key, key + " " + secret, key + ",1" + key + ",2" + key},
 		"STEPLINE_PUBLIC_URL":       {"flows", "https://a@example.com", "https://example.com?a=b"},
 		"AWS_ENDPOINT_URL_SQS":      {"localhost"},
 		"AWS_ENDPOINT_URL_DYNAMODB": {":8000"},

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"bytes"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -66,21 +67,34 @@ func address(getenv func(string) string, variable string) (string, error) {
 	return s, nil
 }
 
-// minKey is the shortest key of callback addresses.
-const minKey = 32
+const (
+	minKey  = 32 // the shortest key of callback addresses
+	maxKeys = 2  // during a rotation
+)
 
-// callbackKeys never shows what it refuses.
+// callbackKeys never shows what it refuses. A blank inside a key is more likely
+// a comma that was forgotten than meant.
 func callbackKeys(s string) ([][]byte, error) {
 	const name = "STEPLINE_CALLBACK_KEYS"
 	if s == "" {
 		return nil, missing(name, "one or two keys of at least 32 characters, separated by a comma")
 	}
 	var keys [][]byte
-	for i, key := range strings.Split(s, ",") {
-		if len(key) < minKey {
+	for key := range strings.SplitSeq(s, ",") {
+		keys = append(keys, []byte(strings.TrimSpace(key)))
+	}
+	if len(keys) > maxKeys {
+		return nil, fmt.Errorf("%s holds %d keys; one is expected, or two during a rotation", name, len(keys))
+	}
+	for i, key := range keys {
+		switch {
+		case len(key) < minKey:
 			return nil, fmt.Errorf("%s: key %d has %d characters; at least %d are expected", name, i+1, len(key), minKey)
+		case len(bytes.Fields(key)) > 1:
+			return nil, fmt.Errorf("%s: key %d has a blank in it; keys are separated by a comma", name, i+1)
+		case i > 0 && bytes.Equal(key, keys[0]):
+			return nil, fmt.Errorf("%s holds the same key twice; during a rotation the new one and the old one are expected", name)
 		}
-		keys = append(keys, []byte(key))
 	}
 	return keys, nil
 }
