@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	cloud, log, err := aws.Start(context.Background(), os.Getenv, os.Stderr, time.Now)
+	cloud, log, err := aws.Start(context.Background(), "execute", os.Getenv, os.Stderr, time.Now)
 	if err != nil {
 		os.Exit(1)
 	}

@@ -85,7 +85,7 @@ func onTable(t *testing.T, table string) *world {
 // reopen makes the services once more, as another process would whose clock is
 // ahead.
 func reopen(w *world, ahead time.Duration) (*aws.Cloud, error) {
-	c, err := aws.FromEnv(func(name string) string { return w.env[name] })
+	c, err := aws.FromEnv("worker", func(name string) string { return w.env[name] })
 	if err != nil {
 		return nil, err
 	}

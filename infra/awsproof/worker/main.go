@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	aws.LimitMemory(os.Getenv)
-	c, err := aws.FromEnv(os.Getenv)
+	c, err := aws.FromEnv("worker", os.Getenv)
 	if err != nil {
 		return err
 	}

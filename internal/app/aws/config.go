@@ -51,10 +51,11 @@ type Config struct {
 	LogLevel slog.Level
 }
 
-// FromEnv reads the configuration: the environment, and the file that lies in
-// the function's folder. An empty variable counts as unset. The error is one
-// line that names the variables or the file and says what is expected.
-func FromEnv(getenv func(string) string) (c Config, err error) {
+// FromEnv reads the configuration of a function, by the name of its folder: the
+// environment, and the file that lies in the function's folder. An empty variable
+// counts as unset. The error is one line that names the variables or the file and
+// says what is expected.
+func FromEnv(function string, getenv func(string) string) (c Config, err error) {
 	c = Config{
 		Region: getenv("AWS_REGION"), Table: getenv("STEPLINE_TABLE"),
 		PublicURL:    strings.TrimRight(getenv("STEPLINE_PUBLIC_URL"), "/"),
@@ -70,6 +71,9 @@ func FromEnv(getenv func(string) string) (c Config, err error) {
 		return c, fmt.Errorf("STEPLINE_SECRET_PREFIX is %q; the beginning of a parameter's name such as /stepline/prod is expected", getenv("STEPLINE_SECRET_PREFIX"))
 	case c.Region == "":
 		return c, missing("AWS_REGION", "a region such as eu-central-1")
+	}
+	if err = needed(function, getenv); err != nil {
+		return c, err
 	}
 	if c.Queues, err = queues(getenv); err != nil {
 		return c, err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/queue"
+	"github.com/seed-926d1ba8/stepline/internal/wiring"
 )
 
 // complete is an environment as template.yaml gives it.
@@ -30,7 +31,7 @@ func TestConfiguration(t *testing.T) {
 	env["STEPLINE_LOG_LEVEL"] = "warn"
 	env["AWS_ENDPOINT_URL_SQS"] = "http://127.0.0.1:9324/"
 	env["AWS_ENDPOINT_URL_DYNAMODB"] = "" // as unset
-	c, err := FromEnv(func(name string) string { return env[name] })
+	c, err := FromEnv("status", func(name string) string { return env[name] })
 	switch {
 	case err != nil:
 		t.Fatal(err)
@@ -58,7 +59,7 @@ func TestConfigurationRefused(t *testing.T) {
 		"STEPLINE_QUEUE_LOW":        {"", "ftp://example.com"},
 		"STEPLINE_QUEUE_SOLO":       {"", "https://"},
 		"STEPLINE_CALLBACK_KEYS":    {"", secret, key + "," + secret, key + ",", strings.Repeat(" ", minKey), key + "," + key, key + " ," + key, key + " " + secret, key + ",1" + key + ",2" + key},
-		"STEPLINE_PUBLIC_URL":       {"flows", "https://a@example.com", "https://example.com?a=b"},
+		"STEPLINE_PUBLIC_URL":       {"", "flows", "https://a@example.com", "https://example.com?a=b"},
 		"AWS_ENDPOINT_URL_SQS":      {"localhost"},
 		"AWS_ENDPOINT_URL_DYNAMODB": {":8000"},
 		"STEPLINE_SOLO_RENEW":       {"soon", "-1s"},
@@ -70,9 +71,28 @@ func TestConfigurationRefused(t *testing.T) {
 		for _, value := range wrong {
 			env := complete()
 			env[name] = value
-			_, err := FromEnv(func(name string) string { return env[name] })
+			_, err := FromEnv("status", func(name string) string { return env[name] })
 			if err == nil || !strings.HasPrefix(err.Error(), name) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), secret) {
 				t.Errorf("%s=%q: got %v, want one line that begins with the variable's name", name, value, err)
+			}
+		}
+	}
+}
+
+// TestWhatOnlySomeFunctionsNeed: they do not start without it, the others do.
+func TestWhatOnlySomeFunctionsNeed(t *testing.T) {
+	t.Parallel()
+	for name, need := range map[string]map[string]bool{
+		"STEPLINE_PUBLIC_URL": {"execute": true, "status": true, "worker": true},
+		"STEPLINE_QUEUE_DEAD": {"deadletter": true},
+	} {
+		for _, function := range wiring.Functions {
+			env := complete()
+			env["STEPLINE_QUEUE_DEAD"] = "https://sqs.eu-central-1.amazonaws.com/1/dead"
+			delete(env, name)
+			_, err := FromEnv(function, func(name string) string { return env[name] })
+			if refused := err != nil && strings.HasPrefix(err.Error(), name+" is not set; "); refused != need[function] || err != nil && !refused {
+				t.Errorf("%s without %s: %v", function, name, err)
 			}
 		}
 	}
@@ -85,7 +105,7 @@ func TestNoTwoLanesOnOneQueue(t *testing.T) {
 		for _, variable := range []string{"STEPLINE_QUEUE_SOLO", "STEPLINE_QUEUE_DEAD"} {
 			env := complete()
 			env[variable] = same
-			_, err := FromEnv(func(name string) string { return env[name] })
+			_, err := FromEnv("sweeper", func(name string) string { return env[name] })
 			if want := "STEPLINE_QUEUE_NORMAL and " + variable + " both name the queue normal"; err == nil || !strings.HasPrefix(err.Error(), want) {
 				t.Errorf("%s=%s: got %v, want %s", variable, same, err, want)
 			}
@@ -97,7 +117,7 @@ func TestOpenMakesNoCall(t *testing.T) {
 	t.Parallel()
 	env := complete()
 	env["AWS_ENDPOINT_URL_SQS"], env["AWS_ENDPOINT_URL_DYNAMODB"] = "http://127.0.0.1:1", "http://127.0.0.1:1" // nobody answers there
-	c, err := FromEnv(func(name string) string { return env[name] })
+	c, err := FromEnv("status", func(name string) string { return env[name] })
 	if err != nil {
 		t.Fatal(err)
 	}

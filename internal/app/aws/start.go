@@ -17,12 +17,12 @@ import (
 // patience is how long a starting function waits for what the table is like.
 const patience = 2 * time.Second
 
-// Start is how every function begins: configuration, services, a look at the
-// table. The logger writes to out and names the invocation in each line. What
+// Start is how every function begins, given the name of its folder: configuration,
+// services, a look at the table. The logger writes to out and names the invocation in each line. What
 // keeps the function from working is one line of it, and the error.
-func Start(ctx context.Context, getenv func(string) string, out io.Writer, now func() time.Time) (*Cloud, *slog.Logger, error) {
+func Start(ctx context.Context, function string, getenv func(string) string, out io.Writer, now func() time.Time) (*Cloud, *slog.Logger, error) {
 	LimitMemory(getenv)
-	c, err := FromEnv(getenv)
+	c, err := FromEnv(function, getenv)
 	log := invocation.Logger(telemetry.NewLogger(out, c.LogLevel))
 	telemetry.TakeOver(log)
 	if err != nil {

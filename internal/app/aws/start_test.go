@@ -59,7 +59,7 @@ func TestStartSaysWhatIsWrongInOneLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			cloud, _, err := Start(t.Context(), c.getenv, &log, time.Now)
+			cloud, _, err := Start(t.Context(), "sweeper", c.getenv, &log, time.Now)
 			if (err == nil) != c.starts || (cloud != nil) != c.starts {
 				t.Fatalf("got %v, %v", cloud, err)
 			}
@@ -93,7 +93,7 @@ func TestFeed(t *testing.T) {
 
 func TestLanesOfAFunction(t *testing.T) {
 	t.Parallel()
-	c, err := FromEnv(environment("", map[string]string{"STEPLINE_QUEUE_DEAD": "http://127.0.0.1:9/1/dead"}))
+	c, err := FromEnv("deadletter", environment("", map[string]string{"STEPLINE_QUEUE_DEAD": "http://127.0.0.1:9/1/dead"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestLanesOfAFunction(t *testing.T) {
 	if lanes["dead"] != "dead" || lanes["solo"] != "solo" || len(lanes) != 5 {
 		t.Errorf("got %v", lanes)
 	}
-	if _, err := FromEnv(environment("", map[string]string{"STEPLINE_QUEUE_DEAD": "dead"})); err == nil || !strings.Contains(err.Error(), "STEPLINE_QUEUE_DEAD") {
+	if _, err := FromEnv("deadletter", environment("", map[string]string{"STEPLINE_QUEUE_DEAD": "dead"})); err == nil || !strings.Contains(err.Error(), "STEPLINE_QUEUE_DEAD") {
 		t.Errorf("got %v, want an error that names the variable", err)
 	}
 }

@@ -5,10 +5,31 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 )
+
+// needs are the variables that only some functions do not start without: what
+// hands out or shows callback addresses would hand out ones that lead nowhere,
+// and what is fed from the dead-letter queue would know it by no name.
+var needs = []struct {
+	variable, what string
+	functions      []string
+}{
+	{"STEPLINE_PUBLIC_URL", "the base of callback addresses, such as https://flows.example.com,", []string{"execute", "status", "worker"}},
+	{"STEPLINE_QUEUE_DEAD", "the address of a queue", []string{"deadletter"}},
+}
+
+func needed(function string, getenv func(string) string) error {
+	for _, n := range needs {
+		if slices.Contains(n.functions, function) && getenv(n.variable) == "" {
+			return missing(n.variable, n.what)
+		}
+	}
+	return nil
+}
 
 // What DynamoDB allows as the name of a table, and the Parameter Store as the
 // beginning of a parameter's name.
