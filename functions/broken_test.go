@@ -56,6 +56,8 @@ func TestWhatIsMissingOrLeftOver(t *testing.T) {
 		"variable left over":     {edit("        STEPLINE_TABLE: !Ref Table\n", "        STEPLINE_TABLE: !Ref Table\n        STEPLINE_BUCKET: none\n"), "variable STEPLINE_BUCKET is left over, no code reads it"},
 		"variable of no table":   {edit("STEPLINE_TABLE: !Ref Table\n", "STEPLINE_TABLE: !Ref Store\n"), "variable STEPLINE_TABLE names ${Store}, which is not declared"},
 		"parameter left over":    {edit("  LogLevel:\n", "  Bucket: {Type: String, Default: none}\n  LogLevel:\n"), "parameter Bucket: is left over"},
+		"parameter of any text":  {edit("    AllowedPattern: \"[a-z][a-z0-9-]{0,31}\"\n", ""), "parameter Stage: has no AllowedPattern"},
+		"key that is none":       {edit("  CallbackKeys: # no default: a stack without one would have no function that starts\n", "  CallbackKeys:\n    Default: \"\"\n"), `parameter CallbackKeys: its Default "" does not match its AllowedPattern`},
 		"built another way":      {edit("Metadata: {BuildMethod: makefile}", "Metadata: {BuildMethod: go1.x}"), "ExecuteFunction: has no Metadata {BuildMethod: makefile}"},
 		"empty template":         {func(_ *testing.T, r *repository) { r.template = nil }, "the template is empty"},
 	} {

@@ -17,5 +17,6 @@
 //
 // The template is read as YAML nodes, with the intrinsic functions that it
 // uses: Ref, GetAtt, Sub, If, FindInMap, and the conditions Equals, Not, And, Or.
-// Parameters have their defaults where the caller says nothing else.
+// Parameters have their defaults where the caller says nothing else; a secret
+// (NoEcho) needs none, it is known to CloudFormation alone.
 package wiring

@@ -116,10 +116,14 @@ func (t *template) checkNodes(n *yaml.Node) error {
 func (t *template) loadParameters() error {
 	return each(mustChild(t.root, "Parameters"), func(key, value *yaml.Node) error {
 		def, ok := child(value, "Default")
-		if !ok {
+		switch secret := mustChild(value, "NoEcho"); {
+		case ok:
+			t.params[key.Value] = def.Value
+		case secret != nil && secret.Value == "true": // given when deploying; the one-machine program has its own
+			t.params[key.Value] = "${" + key.Value + "}"
+		default:
 			return t.errorAt(key, "Parameters", "%s has no Default, which the one-machine program needs", key.Value)
 		}
-		t.params[key.Value] = def.Value
 		if v, ok := t.given[key.Value]; ok {
 			t.params[key.Value] = v
 		}

@@ -79,6 +79,9 @@ func TestTemplateAsShipped(t *testing.T) {
 	if _, ok := f.Env["STEPLINE_TABLE"]; ok {
 		t.Error("STEPLINE_TABLE is filled in by AWS and must not have a value here")
 	}
+	if v, ok := f.Env["STEPLINE_CALLBACK_KEYS"]; ok {
+		t.Errorf("STEPLINE_CALLBACK_KEYS is a secret that is given when deploying and must not have the value %q here", v)
+	}
 }
 
 // TestMemoryGoesWithTheBatch: every batch size that may be chosen has its
@@ -180,6 +183,7 @@ func TestMistakesNameResourceAndRemedy(t *testing.T) {
 		"half a look-up":      {edit("!FindInMap [WorkerMemory, !Ref BatchSize, MB]", "!FindInMap [WorkerMemory, MB]"), "FindInMap takes the name of a mapping and two keys"},
 		"too little memory":   {edit("\"10\": {MB: 1024}", "\"10\": {MB: 64}"), `MemorySize is "64"; it must be a whole number from 128 to 10240`},
 		"no default":          {edit("    Default: 60\n", ""), "Parameters: WorkerTimeout has no Default"},
+		"secret as a number":  {edit("Timeout: !Ref WorkerTimeout", "Timeout: !Ref CallbackKeys"), `WorkerFunction: Timeout is "${CallbackKeys}"; it must be a whole number`},
 		"key twice":           {edit("MemorySize: 512", "MemorySize: 512\n    MemorySize: 256"), "MemorySize is given twice, first in line"},
 		"no yaml":             {"Resources: [\n", "not readable as YAML"},
 		"no mapping":          {"hello\n", "is no template"},
