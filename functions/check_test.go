@@ -31,6 +31,9 @@ func (c *checker) function(f string) {
 		c.fault("%s: has no RetentionInDays, so its logs are kept and paid for for ever", log)
 	}
 	c.role(f, role, log)
+	c.secrets(f, role)
+	c.runs(f, role)
+	c.starts(f)
 }
 
 // granted are the targets that a statement of each purpose may name.
@@ -130,49 +133,6 @@ func (c *checker) receives(f, role string) {
 	if !slices.Equal(fed, granted) {
 		c.fault("%s: may receive from %v, and is fed from %v", role, granted, fed)
 	}
-}
-
-// environment: each variable that the template sets is read, each that is read
-// is set somewhere, and the resources they name are there.
-func (c *checker) environment() {
-	set := map[string]bool{}
-	vars := []map[string]any{mapping(c.tree, "Globals", "Function", "Environment", "Variables")}
-	for _, f := range c.ofType(functionType) {
-		vars = append(vars, mapping(c.props(f, "Environment", "Variables")))
-	}
-	for _, m := range vars {
-		for name, value := range m {
-			set[name] = true
-			for _, v := range list(value) {
-				if !c.known(id(v)) {
-					c.fault("variable %s names %s, which is not declared", name, v)
-				}
-			}
-		}
-	}
-	for name := range set {
-		if !slices.Contains(c.variables, name) {
-			c.fault("variable %s is left over, no code reads it", name)
-		}
-	}
-	for _, name := range c.variables {
-		if !set[name] {
-			c.fault("variable %s is read by the code and set by no function", name)
-		}
-	}
-}
-
-// known reports whether a reference's target exists; "" is no reference.
-func (c *checker) known(id string) bool {
-	if id == "" || strings.HasPrefix(id, "AWS::") {
-		return true
-	}
-	for _, section := range []string{"Resources", "Parameters"} {
-		if at(c.tree, section, id) != nil {
-			return true
-		}
-	}
-	return at(c.props(strings.TrimSuffix(id, "Url"), "FunctionUrlConfig")) != nil
 }
 
 // events: each event that the template declares has a sample, and each sample

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -30,34 +29,6 @@ func current(t *testing.T) repository {
 		r.samples[name] = sample(t, name)
 	}
 	return r
-}
-
-var variable = regexp.MustCompile(`"(STEPLINE_[A-Z_]*[A-Z])"`)
-
-// variablesRead are the variables that the functions' code names.
-func variablesRead(t *testing.T) []string {
-	t.Helper()
-	var names []string
-	for _, pattern := range []string{"*/main.go", "../internal/app/*.go", "../internal/app/aws/*.go"} {
-		files, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			if strings.HasSuffix(f, "_test.go") {
-				continue
-			}
-			src, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, m := range variable.FindAllSubmatch(src, -1) {
-				names = append(names, string(m[1]))
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
 
 // permissions lists, function by function, what it may do and who may call it:

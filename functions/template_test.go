@@ -169,6 +169,7 @@ func (r repository) faults() []string {
 	c.leftOver()
 	c.elsewhere()
 	c.environment()
+	c.demanded()
 	c.parameters()
 	c.events()
 	slices.Sort(c.found)
