@@ -121,10 +121,8 @@ func (t *template) readRedrive(l *Lane, r *resource, policy *yaml.Node) error {
 	return err
 }
 
-// checkLanes makes sure that each lane has its queue, the consumer that knows
-// it, and a visibility timeout that outlives the consumer's invocation. The
-// lease ends 5 s after the invocation's deadline, and a message that returns
-// before the lease has ended is one of the known ways to get stuck.
+// checkLanes makes sure that each lane has its queue and the consumer that knows
+// it.
 func checkLanes(t *template, w *Wiring) error {
 	for _, want := range lanes {
 		l, ok := w.Lanes[want.lane]
@@ -137,15 +135,51 @@ func checkLanes(t *template, w *Wiring) error {
 		if l.Consumer != want.consumer {
 			return t.errorAt(l.consumerNode, l.Queue, "is consumed by functions/%s; the %s lane belongs to functions/%s", l.Consumer, want.lane, want.consumer)
 		}
-		if l.Visibility <= l.Timeout {
-			return t.errorAt(t.resources[l.Queue].node, l.Queue, "has VisibilityTimeout %d; it must exceed its consumer's Timeout of %d, or messages return while they are worked on",
-				int(l.Visibility/time.Second), int(l.Timeout/time.Second))
-		}
 	}
 	if solo := w.Lanes[queue.Solo]; solo.Batch != 1 {
 		return t.errorAt(solo.consumerNode, solo.Queue, "is consumed with BatchSize %d; the solo lane runs one execution at a time", solo.Batch)
 	}
 	return nil
+}
+
+// leaseGrace is the runner's default of STEPLINE_LEASE_GRACE.
+const leaseGrace = 5 * time.Second
+
+// checkVisibility makes sure that each lane's visibility timeout outlives the
+// consumer's invocation and the lease that it holds, which ends a grace after the
+// invocation's deadline. A message that returns before is one of the known ways
+// to get stuck.
+func checkVisibility(t *template, w *Wiring) error {
+	for _, want := range lanes {
+		l := w.Lanes[want.lane]
+		for _, f := range w.Functions {
+			if f.Name != l.Consumer {
+				continue
+			}
+			grace, err := t.grace(f)
+			if err != nil {
+				return err
+			}
+			if l.Visibility <= l.Timeout+grace {
+				return t.errorAt(t.resources[l.Queue].node, l.Queue, "has VisibilityTimeout %d; it must exceed its consumer's Timeout of %d and STEPLINE_LEASE_GRACE of %s together, or messages return while their lease is held",
+					int(l.Visibility/time.Second), int(l.Timeout/time.Second), grace)
+			}
+		}
+	}
+	return nil
+}
+
+// grace is how long a function's leases last beyond its invocations.
+func (t *template) grace(f Function) (time.Duration, error) {
+	s := f.Env["STEPLINE_LEASE_GRACE"]
+	if s == "" {
+		return leaseGrace, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return 0, t.errorAt(t.resources[f.ID].node, f.ID, "has STEPLINE_LEASE_GRACE %q; a duration such as 5s is expected", s)
+	}
+	return d, nil
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

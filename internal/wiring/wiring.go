@@ -107,7 +107,7 @@ func parse(name string, src []byte, parameters map[string]string) (*Wiring, erro
 		return nil, err
 	}
 	w := &Wiring{Lanes: map[queue.Lane]Lane{}}
-	for _, read := range []func(*template, *Wiring) error{readQueues, readFunctions, checkLanes, checkFunctions, readVariables, checkReferences} {
+	for _, read := range []func(*template, *Wiring) error{readQueues, readFunctions, checkLanes, checkFunctions, readVariables, checkVisibility, checkReferences} {
 		if err := read(t, w); err != nil {
 			return nil, err
 		}
