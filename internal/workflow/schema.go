@@ -3,25 +3,33 @@ package workflow
 import (
 	"encoding/json"
 	"errors"
-	"sort"
+	"fmt"
 	"strconv"
-	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 )
 
 // schema is a compiled JSON Schema (2020-12).
-type schema struct{ compiled *jsonschema.Schema }
+type schema struct {
+	compiled    *jsonschema.Schema
+	facts       map[*jsonschema.Schema]*facts
+	unevaluated bool
+}
 
 // offline loads nothing: a document's schema stands by itself.
 type offline struct{}
 
-var errRemote = errors.New("a schema must not refer to another address")
+var (
+	errRemote      = errors.New("a schema must not refer to another address")
+	errPatternLong = fmt.Errorf("a regular expression must be at most %d characters long", MaxPattern)
+	errPatterns    = errors.New("the regular expressions of the schema are too large together")
+)
 
 func (offline) Load(string) (any, error) { return nil, errRemote }
+
+// schemaName is what a schema is called while it is compiled.
+const schemaName = "file:///schema.json"
 
 func (p *parser) schema(pointer string, v any) *schema {
 	switch v.(type) {
@@ -30,28 +38,47 @@ func (p *parser) schema(pointer string, v any) *schema {
 		p.fault(pointer, "must be a JSON Schema: an object, or true or false")
 		return nil
 	}
+	if n := subschemas(v); n > MaxSubschemas {
+		p.fault(pointer, "must hold at most %d schemas and other objects; there are %d", MaxSubschemas, n)
+		return nil
+	}
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.UseLoader(offline{})
-	const at = "schema.json"
-	if err := c.AddResource(at, asNumbers(v)); err != nil {
+	c.UseRegexpEngine((&patterns{MaxPatterns}).compile)
+	if err := c.AddResource(schemaName, asNumbers(v)); err != nil {
 		p.fault(pointer, "must be a JSON Schema (2020-12)")
 		return nil
 	}
-	s, err := c.Compile(at)
+	root, err := c.Compile(schemaName)
 	if err != nil {
 		p.schemaFaults(pointer, err)
 		return nil
 	}
-	return &schema{s}
+	all := reachable(root)
+	if !p.bounded(pointer, all) {
+		return nil
+	}
+	s := &schema{compiled: root, facts: factsOf(all)}
+	for _, sub := range all {
+		s.unevaluated = s.unevaluated || sub.UnevaluatedItems != nil || sub.UnevaluatedProperties != nil
+		if sub.UniqueItems {
+			sub.UniqueItems = false
+			sub.Extensions = append(sub.Extensions, unique{})
+		}
+	}
+	return s
 }
 
 func (p *parser) schemaFaults(pointer string, err error) {
 	var invalid *jsonschema.SchemaValidationError
 	var violated *jsonschema.ValidationError
+	var regex *jsonschema.InvalidRegexError
 	switch {
 	case errors.Is(err, errRemote):
 		p.fault(pointer, "must stand by itself: %s", errRemote)
+	case errors.As(err, &regex):
+		p.fault(pointer, "must be a JSON Schema (2020-12); the regular expression %s cannot be used: %s", clip(strconv.Quote(regex.Regex)), regex.Err)
 	case errors.As(err, &invalid) && errors.As(invalid.Err, &violated):
 		for _, f := range violations(violated) {
 			p.fault(pointer+f.Pointer, "is no JSON Schema (2020-12): %s", f.Detail)
@@ -61,12 +88,27 @@ func (p *parser) schemaFaults(pointer string, err error) {
 	}
 }
 
+// heavy is the effort from which on values are checked one after another:
+// what is kept of all the faults of one may fill a good part of the memory.
+const heavy = MaxEffort / 10
+
+var oneHeavy sync.Mutex
+
 // check lists what is wrong with a value; a nil schema accepts anything.
 func (s *schema) check(v any) []Fault {
 	if s == nil {
 		return nil
 	}
-	err := s.compiled.Validate(asNumbers(v))
+	v = asNumbers(v)
+	e := effort{facts: s.facts, unevaluated: s.unevaluated, left: MaxEffort}
+	if !e.visit(s.compiled, v, 0, 0) {
+		return []Fault{{"", fmt.Sprintf("is too large to be checked against its schema: more than %d comparisons would be needed; make it smaller, or the schema simpler", MaxEffort)}}
+	}
+	if MaxEffort-e.left > heavy {
+		oneHeavy.Lock()
+		defer oneHeavy.Unlock()
+	}
+	err := s.compiled.Validate(v)
 	var violated *jsonschema.ValidationError
 	switch {
 	case err == nil:
@@ -77,37 +119,6 @@ func (s *schema) check(v any) []Fault {
 	return []Fault{{"", "does not fit the schema"}}
 }
 
-var english = message.NewPrinter(language.English)
-
-// violations are the leaves of a validation error, in the order of their
-// places.
-func violations(e *jsonschema.ValidationError) []Fault {
-	var out []Fault
-	var walk func(e *jsonschema.ValidationError)
-	walk = func(e *jsonschema.ValidationError) {
-		if len(e.Causes) > 0 {
-			for _, c := range e.Causes {
-				walk(c)
-			}
-			return
-		}
-		pointer := ""
-		for _, part := range e.InstanceLocation {
-			pointer += "/" + escape(part)
-		}
-		if extra, ok := e.ErrorKind.(*kind.AdditionalProperties); ok {
-			for _, name := range extra.Properties {
-				out = append(out, Fault{pointer + "/" + escape(name), "is not allowed here"})
-			}
-			return
-		}
-		out = append(out, Fault{pointer, strings.TrimSuffix(e.ErrorKind.LocalizedString(english), ".")})
-	}
-	walk(e)
-	sort.SliceStable(out, func(i, j int) bool { return out[i].Pointer < out[j].Pointer })
-	return out
-}
-
 // asNumbers is a value as the validator wants it: numbers as json.Number. The
 // value itself is shared and stays as it is.
 func asNumbers(v any) any {
@@ -115,7 +126,7 @@ func asNumbers(v any) any {
 	case int:
 		return json.Number(strconv.Itoa(v))
 	case float64:
-		return json.Number(strconv.FormatFloat(v, 'g', -1, 64))
+		return json.Number(strconv.FormatFloat(v+0, 'g', -1, 64)) // without the sign of a zero
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {
