@@ -71,15 +71,19 @@ func reachable(root *jsonschema.Schema) []*jsonschema.Schema {
 }
 
 // expansion follows references and branches on the spot: how many schemas
-// apply to one value.
+// apply to one value, and which of them come back to themselves.
 type expansion struct {
 	applied map[*jsonschema.Schema]int // 0 while it is being counted
+	cycles  []string                   // pointers into the schema
 }
 
 // count is how many schemas apply where s does, MaxSubschemas+1 for any more.
 func (x *expansion) count(s *jsonschema.Schema) int {
 	n, known := x.applied[s]
 	if known {
+		if n == 0 {
+			x.cycles = append(x.cycles, place(s))
+		}
 		return n
 	}
 	x.applied[s] = 0
@@ -116,10 +120,14 @@ func (p *parser) bounded(pointer string, all []*jsonschema.Schema) bool {
 		}
 		most = max(most, x.count(s))
 	}
+	slices.Sort(x.cycles)
+	for _, at := range slices.Compact(x.cycles) {
+		p.fault(pointer+at, "leads back to itself for the same value, so that nothing could ever be checked; a schema may refer to itself only for parts of the value, below properties, items or the like")
+	}
 	if most > MaxSubschemas {
 		p.fault(pointer, "must apply at most %d schemas to one place of a value, once $ref, anyOf, oneOf, allOf and the like are followed", MaxSubschemas)
 	}
-	return most <= MaxSubschemas
+	return len(x.cycles) == 0 && most <= MaxSubschemas
 }
 
 // subschemas is an upper bound of the schemas in a schema as it was given.

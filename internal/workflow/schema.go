@@ -28,8 +28,9 @@ var (
 
 func (offline) Load(string) (any, error) { return nil, errRemote }
 
-// schemaName is what a schema is called while it is compiled.
-const schemaName = "file:///schema.json"
+// schemaName is what a schema is called while it is compiled. It is told to
+// nobody, and what is relative to it is another address.
+const schemaName = "stepline:///schema"
 
 func (p *parser) schema(pointer string, v any) *schema {
 	switch v.(type) {
@@ -73,9 +74,10 @@ func (p *parser) schema(pointer string, v any) *schema {
 func (p *parser) schemaFaults(pointer string, err error) {
 	var invalid *jsonschema.SchemaValidationError
 	var violated *jsonschema.ValidationError
+	var remote *jsonschema.LoadURLError
 	var regex *jsonschema.InvalidRegexError
 	switch {
-	case errors.Is(err, errRemote):
+	case errors.As(err, &remote):
 		p.fault(pointer, "must stand by itself: %s", errRemote)
 	case errors.As(err, &regex):
 		p.fault(pointer, "must be a JSON Schema (2020-12); the regular expression %s cannot be used: %s", clip(strconv.Quote(regex.Regex)), regex.Err)

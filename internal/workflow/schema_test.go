@@ -187,3 +187,48 @@ func TestUniqueItems(t *testing.T) {
 		t.Error("zero twice was taken")
 	}
 }
+
+// A schema may refer to itself for a part of the value, not for the value.
+func TestSchemasThatReferToThemselves(t *testing.T) {
+	t.Parallel()
+	const itself = "leads back to itself for the same value"
+	for schema, at := range map[string]string{
+		`{"$ref": "#"}`: "",
+		`{"not": {"anyOf": [true, {"$ref": "#"}]}}`:                                                     "",
+		`{"dependentSchemas": {"a": {"$ref": "#"}}}`:                                                    "",
+		`{"if": true, "then": {"$ref": "#"}}`:                                                           "",
+		`{"properties": {"a b": {"allOf": [{"$ref": "#/properties/a%20b"}]}}}`:                          "/properties/a b",
+		`{"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}`:      "/$defs/a",
+		`{"items": {"$ref": "#/$defs/a"}, "$defs": {"a": {"$anchor": "x", "oneOf": [{"$ref": "#x"}]}}}`: "/$defs/a",
+	} {
+		refused(t, schema, at, itself)
+	}
+	d, err := withInput(`{"type": "object", "required": ["name"], "properties": {"name": {"type": "string"},
+		"children": {"type": "array", "items": {"$ref": "#"}}, "left": {"anyOf": [{"type": "null"}, {"$ref": "#"}]}}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := func(name any) map[string]any { return map[string]any{"name": name, "left": nil} }
+	tree := node("root")
+	tree["children"], tree["left"] = []any{node("a"), node("b")}, node("c")
+	if f := d.CheckInput(tree); f != nil {
+		t.Errorf("got %v, want no fault", f)
+	}
+	tree["children"] = []any{node("a"), node(5)}
+	if f := d.CheckInput(tree); len(f) != 1 || f[0] != (Fault{"/children/1/name", "got number, want string"}) {
+		t.Errorf("got %v, want the fault of the second child", f)
+	}
+}
+
+// A schema that needs another address is told so, and never where this runs.
+func TestSchemasStandByThemselves(t *testing.T) {
+	t.Parallel()
+	for _, ref := range []string{"http://example.com/s", "common.json", "file:///etc/passwd", "/a#/b"} {
+		refused(t, `{"$ref": "`+ref+`"}`, "", "must not refer to another address")
+	}
+	refused(t, `{"$schema": "http://example.com/s"}`, "", "must not refer to another address")
+	refused(t, `{"$ref": "#/$defs/gone"}`, "", "a reference or a pattern in it cannot be used")
+	if _, err := withInput(`{"$id": "order.json", "$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}}`); err != nil {
+		t.Errorf("a name of its own: %v", err)
+	}
+}
