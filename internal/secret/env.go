@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"strings"
 )
 
@@ -61,9 +59,6 @@ func (e *Env) Place(name string) string {
 	return fmt.Sprintf("the variable %s or the file %s", Variable(name), e.path)
 }
 
-// maxFile bounds what is read.
-const maxFile = 1 << 20
-
 // file reads the env file: a variable a line, as in NAME=value, with blank
 // lines and comments between. The value goes on to the end of its line; quotes
 // around it are taken off.
@@ -71,26 +66,12 @@ func (e *Env) file() (map[string]string, error) {
 	if e.path == "" {
 		return map[string]string{}, nil
 	}
-	f, err := os.Open(e.path)
+	src, err := ReadFile(e.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return map[string]string{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("secrets: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("secrets: %w", err)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s must be a file", e.path)
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("%s can be read by other users (mode %04o); run chmod 600 on it", e.path, info.Mode().Perm())
-	}
-	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil || len(src) > maxFile {
-		return nil, errors.Join(fmt.Errorf("%s cannot be read, or is over 1 MiB", e.path), err)
+		return nil, err
 	}
 	return e.parse(src)
 }

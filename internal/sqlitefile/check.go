@@ -69,6 +69,16 @@ func inspect(path string) (fresh bool, err error) {
 	return false, nil
 }
 
+// create makes the file, which SQLite would make readable for everybody. The
+// files beside it get its mode.
+func create(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return plain("is not writable", err)
+	}
+	return file.Close()
+}
+
 // setUp configures the writer's connection and marks a new file as ours.
 func (c *conn) setUp(fresh bool, maxBytes int64) error {
 	if fresh {

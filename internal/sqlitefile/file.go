@@ -85,6 +85,11 @@ func (f *File) open(o Options) error {
 	if err != nil {
 		return err
 	}
+	if fresh {
+		if err := create(f.path); err != nil {
+			return err
+		}
+	}
 	if o.Preallocate > 0 {
 		preallocate(f.path+"-wal", o.Preallocate)
 	}
@@ -95,6 +100,21 @@ func (f *File) open(o Options) error {
 		return err
 	}
 	f.readers.init(f.dsn())
+	return f.keepPrivate()
+}
+
+// keepPrivate takes the files away from other users: they hold inputs, outputs
+// and tokens. The folder is the person's; these are ours.
+func (f *File) keepPrivate() error {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(f.path + suffix)
+		if err != nil || info.Mode().Perm()&0o077 == 0 {
+			continue // SQLite makes those that are missing, with the database's mode
+		}
+		if err := os.Chmod(f.path+suffix, 0o600); err != nil {
+			return plain(Name+suffix+" can be read by other users, and that cannot be changed", err)
+		}
+	}
 	return nil
 }
 

@@ -3,6 +3,8 @@ package sqlitefile
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,10 +76,13 @@ func TestRefusedFiles(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			path := filepath.Join(dir, Name)
-			if err := os.WriteFile(path, c.data, 0o600); err != nil {
+			if err := errors.Join(os.WriteFile(path, c.data, 0o600), os.Chmod(path, 0o644)); err != nil {
 				t.Fatal(err)
 			}
 			refused(t, dir, c.want)
+			if got := modes(t, dir)[Name]; got != 0o644 {
+				t.Errorf("the file's mode was changed to %o", got)
+			}
 			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, c.data) {
 				t.Errorf("the file was changed (%v)", err)
 			}
@@ -112,6 +117,53 @@ func TestBegunFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	makeTable(t, openFile(t, dir, Options{}))
+}
+
+// modes are the modes of the data files that are there.
+func modes(t *testing.T, dir string) map[string]os.FileMode {
+	t.Helper()
+	all := map[string]os.FileMode{}
+	for _, name := range []string{Name, Name + "-wal", Name + "-shm"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			all[name] = info.Mode().Perm()
+		}
+	}
+	return all
+}
+
+// Other users read nothing, also in a folder that they may enter.
+func TestOtherUsersReadNothing(t *testing.T) {
+	t.Parallel()
+	private := map[string]os.FileMode{Name: 0o600, Name + "-wal": 0o600, Name + "-shm": 0o600}
+	open := func(t *testing.T, dir string, o Options) *File {
+		t.Helper()
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		f := openFile(t, dir, o)
+		if got := modes(t, dir); !maps.Equal(got, private) {
+			t.Errorf("with %+v: modes %v, want %v", o, got, private)
+		}
+		return f
+	}
+	for _, o := range []Options{{}, {Preallocate: 1 << 20}} {
+		dir := t.TempDir()
+		f := open(t, dir, o)
+		makeTable(t, f)
+		insert(t, f, 1)
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Join(dir, Name), 0o644); err != nil { // as an older version made it
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, Name+"-wal"), nil, 0o644); err != nil { //nolint:gosec // so may a crash have left it
+			t.Fatal(err)
+		}
+		if got := rows(t, open(t, dir, o)); got != 1 {
+			t.Errorf("%d rows after opening again, want 1", got)
+		}
+	}
 }
 
 func refused(t *testing.T, dir, want string) {

@@ -9,13 +9,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/seed-926d1ba8/stepline/internal/secret"
 )
 
 // KeyFile is the file of the callback keys in the data folder: one key of 32
 // bytes a line, in hexadecimal. The first signs new callback addresses, both
 // are accepted. To rotate, put a new first line in (openssl rand -hex 32),
 // restart, and take the old line out when the last address signed with it has
-// served.
+// served. A file that other users can read is refused.
 const KeyFile = "callback.key"
 
 const (
@@ -27,7 +29,7 @@ const (
 // data folder must be locked.
 func callbackKeys(dir string) ([][]byte, error) {
 	path := filepath.Join(dir, KeyFile)
-	src, err := os.ReadFile(path)
+	src, err := secret.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		key := make([]byte, keySize)
 		_, _ = rand.Read(key) // never fails

@@ -66,6 +66,23 @@ func TestCallbackKeysThatAreWrong(t *testing.T) {
 	}
 }
 
+// TestCallbackKeysThatOthersCanRead: whoever can read them can answer for
+// anybody, so the person is asked to look.
+func TestCallbackKeysThatOthersCanRead(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[os.FileMode]string{0o644: "(mode 0644); run chmod 600 on it", 0o640: "(mode 0640); run chmod 600 on it"} {
+		dir := t.TempDir()
+		put(t, dir, strings.Repeat("ab", keySize)+"\n")
+		if err := os.Chmod(filepath.Join(dir, KeyFile), mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := callbackKeys(dir)
+		if err == nil || !strings.Contains(err.Error(), KeyFile+" can be read by other users "+want) {
+			t.Errorf("mode %o: got %v, want %q", mode, err, want)
+		}
+	}
+}
+
 func put(t *testing.T, dir, content string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, KeyFile), []byte(content), 0o600); err != nil {
