@@ -2,18 +2,13 @@ package step
 
 import (
 	"bytes"
-	"compress/flate"
-	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -117,80 +112,6 @@ func seen(res *http.Response) *Response {
 		out.Headers[k.name] = v
 	}
 	return out
-}
-
-// What can be wrong with an answer that came whole.
-var (
-	errTooLarge = errors.New("step: answer over the limit")
-	errNotJSON  = errors.New("step: answer is not JSON")
-	errNotGzip  = errors.New("step: answer is not gzip")
-)
-
-// exactly is the largest announced length that is allocated on trust.
-const exactly = 1 << 20
-
-// readBody reads an answer of at most MaxResponse bytes to its end.
-func readBody(res *http.Response) ([]byte, error) {
-	packed := strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip")
-	if n := res.ContentLength; n > MaxResponse {
-		return nil, errTooLarge
-	} else if n >= 0 && n <= exactly && !packed {
-		body := make([]byte, n)
-		_, err := io.ReadFull(res.Body, body) // the last read also meets the end
-		return body, err
-	}
-	if !packed {
-		return readAll(res.Body)
-	}
-	unzip, err := gzip.NewReader(res.Body)
-	if err != nil {
-		return nil, gzipFault(err)
-	}
-	body, err := readAll(unzip)
-	if err != nil {
-		return nil, gzipFault(err)
-	}
-	discard(res.Body)
-	return body, nil
-}
-
-// gzipFault tells bad compression from a broken connection.
-func gzipFault(err error) error {
-	var corrupt flate.CorruptInputError
-	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt) {
-		return errNotGzip
-	}
-	return err
-}
-
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// readAll reads a body of unknown length.
-func readAll(r io.Reader) ([]byte, error) {
-	b := buffers.Get().(*bytes.Buffer)
-	defer func() {
-		if b.Cap() <= exactly { // one large answer must not stay in memory
-			b.Reset()
-			buffers.Put(b)
-		}
-	}()
-	n, err := b.ReadFrom(io.LimitReader(r, MaxResponse+1))
-	if err != nil {
-		return nil, err
-	}
-	if n > MaxResponse {
-		return nil, errTooLarge
-	}
-	return bytes.Clone(b.Bytes()), nil
-}
-
-// maxDiscard is how much of an unread body is read so that its connection can
-// be used again; beyond, a new connection is cheaper.
-const maxDiscard = 16 << 10
-
-func discard(body io.ReadCloser) {
-	_, _ = io.CopyN(io.Discard, body, maxDiscard) // a failure costs the connection only
-	_ = body.Close()
 }
 
 // decode turns a body into the step's output. JSON stays as it came, byte for

@@ -28,6 +28,19 @@ func answer(status int, body string, headers ...string) http.HandlerFunc {
 	}
 }
 
+// raw answers 200 with these headers and body, as they are, and closes.
+func raw(rest string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, out, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		_, _ = out.WriteString("HTTP/1.1 200 OK\r\n" + rest)
+		_ = out.Flush()
+		_ = conn.Close()
+	}
+}
+
 func zipped(s string) string {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -56,6 +69,11 @@ func TestOutput(t *testing.T) {
 		"no content":           {answer(204, ""), ""},
 		"binary":               {answer(200, "\xff\x00", kind, "image/png"), `{"base64":"/wA=","contentType":"image/png"}`},
 		"gzip":                 {answer(200, zipped(`{"a":1}`), kind, "application/json", "Content-Encoding", "gzip"), `{"a":1}`},
+		"no content in gzip":   {answer(204, "", "Content-Encoding", "gzip"), ""},
+		"nothing in gzip":      {answer(200, "", kind, "application/json", "Content-Encoding", "gzip", "Content-Length", "0"), ""},
+		"no chunk in gzip":     {raw("Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), ""},
+		"an end of gzip":       {raw("Content-Encoding: gzip\r\nConnection: close\r\n\r\n"), ""},
+		"gzip of nothing":      {answer(200, zipped(""), kind, "application/json", "Content-Encoding", "gzip"), ""},
 		"in chunks": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set(kind, "application/json")
 			for _, part := range []string{`{"a"`, `:1}`} {
@@ -97,18 +115,23 @@ func TestUnusableAnswers(t *testing.T) {
 			}
 		}
 	}
+	stopped := zipped(strings.Repeat("secret", 100))
+	stopped = stopped[:len(stopped)-6]
 	for name, c := range map[string]struct {
 		serve http.HandlerFunc
 		code  string
 	}{
-		"announced too large": {answer(200, "", "Content-Length", strconv.Itoa(MaxResponse+1)), "answer_too_large"},
-		"too large":           {endless, "answer_too_large"},
-		"a bomb":              {answer(200, zipped(strings.Repeat(" ", MaxResponse+1)), "Content-Encoding", "gzip"), "answer_too_large"},
-		"not JSON":            {answer(200, "<html>secret", "Content-Type", "application/json"), "answer_not_json"},
-		"not indented JSON":   {answer(200, "{\n", "Content-Type", "application/json"), "answer_not_json"},
-		"too large a number":  {answer(200, `{"n":1e999,"id":7}`, "Content-Type", "application/json"), "answer_not_json"},
-		"nested too deep":     {answer(200, strings.Repeat("[", 250)+"\n"+strings.Repeat("]", 250), "Content-Type", "application/json"), "answer_not_json"},
-		"not gzip":            {answer(200, "plain text, no magic", "Content-Encoding", "gzip"), "answer_not_gzip"},
+		"announced too large":      {answer(200, "", "Content-Length", strconv.Itoa(MaxResponse+1)), "answer_too_large"},
+		"too large":                {endless, "answer_too_large"},
+		"a bomb":                   {answer(200, zipped(strings.Repeat(" ", MaxResponse+1)), "Content-Encoding", "gzip"), "answer_too_large"},
+		"not JSON":                 {answer(200, "<html>secret", "Content-Type", "application/json"), "answer_not_json"},
+		"not indented JSON":        {answer(200, "{\n", "Content-Type", "application/json"), "answer_not_json"},
+		"too large a number":       {answer(200, `{"n":1e999,"id":7}`, "Content-Type", "application/json"), "answer_not_json"},
+		"nested too deep":          {answer(200, strings.Repeat("[", 250)+"\n"+strings.Repeat("]", 250), "Content-Type", "application/json"), "answer_not_json"},
+		"not gzip":                 {answer(200, "plain text, no magic", "Content-Encoding", "gzip"), "answer_not_gzip"},
+		"gzip that stops":          {answer(200, stopped, "Content-Encoding", "gzip"), "answer_not_gzip"},
+		"gzip chunks that stop":    {raw(fmt.Sprintf("Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(stopped), stopped)), "answer_not_gzip"},
+		"a piece of a gzip header": {answer(200, stopped[:5], "Content-Encoding", "gzip"), "answer_not_gzip"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -121,6 +144,29 @@ func TestUnusableAnswers(t *testing.T) {
 			}
 			if got.Response == nil || got.Response.Status != 200 || got.Output != nil {
 				t.Errorf("response %+v, output %.20s", got.Response, got.Output)
+			}
+		})
+	}
+}
+
+// A connection that breaks in the middle of gzip is no bad gzip, so the call is
+// made again.
+func TestGzipCutByTheConnection(t *testing.T) {
+	t.Parallel()
+	z := zipped("text")
+	z = z[:len(z)-6]
+	for name, rest := range map[string]string{
+		"announced":            fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(z)+1, z),
+		"announced, none came": "Content-Length: 5\r\n\r\n",
+		"in chunks":            fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(z), z),
+		"in chunks, none came": "Transfer-Encoding: chunked\r\n\r\n",
+		"until the end":        "Connection: close\r\n\r\n" + z,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := call(t, newCaller(t, HTTPConfig{}), map[string]any{"method": "POST", "url": serve(t, raw("Content-Encoding: gzip\r\n"+rest))})
+			if got.Err == nil || got.Err.Category != retry.Network || got.Err.Code != "closed" || !got.Err.Unclear {
+				t.Errorf("outcome %+v, want the unclear network error closed", got.Err)
 			}
 		})
 	}
