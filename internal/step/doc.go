@@ -30,9 +30,9 @@
 //
 // An answer of a JSON type stays JSON, digits and escapes as they came. Other
 // text becomes a JSON string, an empty body null, and bytes that are no UTF-8
-// {"base64": …, "contentType": …}. An answer over MaxResponse, JSON that is none,
-// and JSON that expressions could not read fail the step as validation: calling
-// again would not mend them.
+// {"base64": …, "contentType": …}. An answer over MaxResponse, JSON that is none
+// or that expressions could not read, and what is compressed in another way than
+// gzip fail the step as validation: calling again would not mend them.
 //
 // # Secrets
 //

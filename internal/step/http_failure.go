@@ -46,6 +46,8 @@ func brokenAnswer(ctx context.Context, req *request, err error) *Error {
 		e.Code, e.Message = "answer_not_json", " gave an answer that is not the JSON it claims to be; its effect may have happened"
 	case errors.Is(err, errNotGzip):
 		e.Code, e.Message = "answer_not_gzip", " gave an answer that is not the gzip it claims to be; its effect may have happened"
+	case errors.Is(err, errCoding):
+		e.Code, e.Message = "answer_encoding", " gave an answer compressed in another way than gzip, which is all that is read here; its effect may have happened"
 	default:
 		if e := ended(ctx, req, err); e != nil {
 			e.Unclear = true

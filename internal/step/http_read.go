@@ -16,6 +16,7 @@ var (
 	errTooLarge = errors.New("step: answer over the limit")
 	errNotJSON  = errors.New("step: answer is not JSON")
 	errNotGzip  = errors.New("step: answer is not gzip")
+	errCoding   = errors.New("step: answer is compressed in a way that is not read")
 )
 
 // exactly is the largest announced length that is allocated on trust.
@@ -28,10 +29,17 @@ func readBody(res *http.Response) ([]byte, error) {
 	if n > MaxResponse {
 		return nil, errTooLarge
 	}
+	packed, err := coding(res.Header)
 	switch {
 	case n == 0:
 		return nil, nil
-	case strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip"):
+	case err != nil:
+		body, broken := readAll(res.Body)
+		if broken == nil && len(body) > 0 {
+			broken = err
+		}
+		return nil, broken
+	case packed:
 		return unzip(res)
 	case n > 0 && n <= exactly:
 		body := make([]byte, n)
@@ -39,6 +47,24 @@ func readBody(res *http.Response) ([]byte, error) {
 		return body, err
 	}
 	return readAll(res.Body)
+}
+
+// coding says whether an answer is gzip. Any other compression is an error,
+// since its bytes would pass for the destination's own; what is not the name of
+// one, such as "utf-8", is a mistake that servers make, and means nothing.
+func coding(h http.Header) (packed bool, err error) {
+	for name := range strings.SplitSeq(strings.Join(h["Content-Encoding"], ","), ",") {
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "gzip", "x-gzip":
+			if packed { // twice
+				return false, errCoding
+			}
+			packed = true
+		case "deflate", "br", "zstd", "compress", "x-compress":
+			return false, errCoding
+		}
+	}
+	return packed, nil
 }
 
 // unzip reads a body in gzip to its end.
