@@ -61,7 +61,7 @@ func validName(s string) bool {
 	for i := range len(s) {
 		c := s[i]
 		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case isAlphanumeric(c):
 		case c == '-', c == '_', c == '.', c == '!', c == '#', c == '$', c == '%', c == '&',
 			c == '\'', c == '*', c == '+', c == '^', c == '`', c == '|', c == '~':
 		default:

@@ -34,6 +34,7 @@ func (r *request) follow(res *http.Response, hops int) (*request, *Error) {
 	if err != nil || checkTarget("location", to) != nil {
 		return fail("redirected to an address that is not valid")
 	}
+	escapeURL(to)
 	next := &request{method: r.method, url: to, header: r.header, proof: r.proof}
 	switch {
 	case !sameHost(r.url, to):

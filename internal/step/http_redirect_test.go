@@ -39,6 +39,23 @@ func TestRedirectOnTheSameHost(t *testing.T) {
 	}
 }
 
+// A location is sent on as an address that can be sent, like one of a document.
+func TestRedirectToWhatMustBeEscaped(t *testing.T) {
+	t.Parallel()
+	got := call(t, newCaller(t, HTTPConfig{}), map[string]any{"url": serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			w.Header().Set("Location", "/to b?q=c d&e=%20\xe4")
+			w.WriteHeader(302)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = w.Write([]byte(r.RequestURI))
+	}) + "/"})
+	if want := `"/to%20b?q=c%20d&e=%20%E4"`; got.Err != nil || string(got.Output) != want {
+		t.Errorf("sent on to %s (%v), want %s", got.Output, got.Err, want)
+	}
+}
+
 // Another port is another service: nothing of the document's goes there, and
 // coming back does not bring it back.
 func TestRedirectToAnotherHostDropsCredentials(t *testing.T) {

@@ -132,52 +132,6 @@ func method(v any) (string, *Error) {
 	return "", invalid("request.method must be GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS")
 }
 
-// target checks the address. Its messages show none of it: a path or a query
-// may hold a secret.
-func target(v any) (*url.URL, *Error) {
-	s, ok := v.(string)
-	if !ok {
-		return nil, invalid("request.url must be a string such as https://api.example.com/deals")
-	}
-	u, err := url.Parse(s)
-	if err != nil {
-		return nil, invalid("request.url is not a valid address")
-	}
-	return u, checkTarget("request.url", u)
-}
-
-func checkTarget(what string, u *url.URL) *Error {
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return invalid("%s must be absolute and start with http:// or https://", what)
-	case u.Hostname() == "" || u.Opaque != "":
-		return invalid("%s must name a host", what)
-	case u.User != nil:
-		return invalid("%s must not hold a user name or password", what)
-	}
-	if p := u.Port(); p != "" {
-		if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 {
-			return invalid("%s must have a port from 1 to 65535", what)
-		}
-	}
-	return nil
-}
-
-func addQuery(u *url.URL, v any) *Error {
-	if v == nil {
-		return nil
-	}
-	values, fault := form("request.query", v)
-	if fault != nil || len(values) == 0 {
-		return fault
-	}
-	if u.RawQuery != "" {
-		u.RawQuery += "&"
-	}
-	u.RawQuery += values.Encode()
-	return nil
-}
-
 // form reads an object as parameters: null leaves one out, a list repeats it.
 func form(what string, v any) (url.Values, *Error) {
 	fields, ok := v.(map[string]any)

@@ -71,6 +71,14 @@ func TestRequestOnTheWire(t *testing.T) {
 				ownLines + "\r\na=true&b=1&b=x+y"},
 		"a query is added": {object{"url": url + "?z=1#part", "query": object{"b": []any{"x", 2.0}, "a": "ä&", "none": nil}},
 			"GET /deals?z=1&a=%C3%A4%26&b=x&b=2 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: stepline\r\n" + ownLines + "\r\n"},
+		"what a query must not hold": {object{"url": url + `?q=a b&c=d"<>[ä]|\^{}` + "`#part"},
+			"GET /deals?q=a%20b&c=d%22%3C%3E%5B%C3%A4%5D%7C%5C%5E%7B%7D%60 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: stepline\r\n" + ownLines + "\r\n"},
+		"what a query may hold": {object{"url": url + "?-._~!$&'()*+,;=:@/?%2f%C3%a4&100%&%4&%zz"},
+			"GET /deals?-._~!$&'()*+,;=:@/?%2f%C3%a4&100%25&%254&%25zz HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: stepline\r\n" + ownLines + "\r\n"},
+		"a path with spaces": {object{"url": url + `/a b/ä"`},
+			"GET /deals/a%20b/%C3%A4%22 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: stepline\r\n" + ownLines + "\r\n"},
+		"a path keeps its escapes": {object{"url": url + `/a b%2fc?d=e f`, "query": object{"g": "h i"}},
+			"GET /deals/a%20b%2fc?d=e%20f&g=h+i HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: stepline\r\n" + ownLines + "\r\n"},
 		"headers": {object{"url": url, "headers": object{"x-n": 7, "user-agent": "mine", "gone": nil,
 			"idempotency-key": "mine", "traceparent": "mine"}},
 			"GET /deals HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: mine\r\n" + ownLines + "X-N: 7\r\n\r\n"},
@@ -102,6 +110,7 @@ func TestInvalidRequests(t *testing.T) {
 		"opaque":              {object{"url": "http:secret"}, "name a host"},
 		"userinfo":            {object{"url": "http://u:secret@h/"}, "user name or password"},
 		"unparsable":          {object{"url": "http://h/%zzsecret"}, "not a valid address"},
+		"a line end":          {object{"url": "http://h/?q=a\nsecret"}, "no control character"},
 		"port":                {object{"url": "http://h:99999/secret"}, "port from 1 to 65535"},
 		"method":              {object{"url": ok, "method": "CONNECT"}, "request.method must be"},
 		"method type":         {object{"url": ok, "method": 1}, "request.method must be"},
@@ -146,6 +155,7 @@ func TestBrokenKeyIsOurFault(t *testing.T) {
 
 func FuzzRequest(f *testing.F) {
 	f.Add("http://h/a?b=c", "POST", "X-A", "v", "body")
+	f.Add("http://h/a b%2F\"?c=d e%", "GET", "X-A", "v", "")
 	f.Add("https://[::1]:8443/", "get", "content-type", "application/json", "")
 	f.Fuzz(func(t *testing.T, url, method, name, value, body string) {
 		r, fault := newRequest(Call{Key: "k", Request: map[string]any{
@@ -167,6 +177,10 @@ func FuzzRequest(f *testing.F) {
 		head, _, _ := strings.Cut(wire.String(), "\r\n\r\n")
 		if strings.Contains(strings.ReplaceAll(head, "\r\n", ""), "\n") {
 			t.Errorf("a line was smuggled in: %q", head)
+		}
+		line, _, _ := strings.Cut(head, "\r\n")
+		if strings.Count(line, " ") != 2 || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) {
+			t.Errorf("a malformed request line: %q", line)
 		}
 	})
 }
