@@ -52,6 +52,8 @@ func (h *HTTP) refusal(req *request, res *http.Response) *Error {
 		Unclear: status == http.StatusBadGateway || status == http.StatusGatewayTimeout,
 	}
 	switch {
+	case redirects(status) && res.Header.Get("Location") == "":
+		e.Message += ", a redirect without a Location, so to no address"
 	case redirects(status):
 		e.Message += ", a redirect; only a GET or HEAD without a body follows one"
 	case status == http.StatusServiceUnavailable && e.RetryAfter > 0:
