@@ -176,7 +176,7 @@ func (c *compiler) program(pointer, src string, more ...lang.Option) *vm.Program
 		c.fault(pointer, detail)
 		return nil
 	}
-	p, err := lang.Compile(src, append(append([]lang.Option{lang.Env(c.env), lang.MaxNodes(MaxNodes)}, language...), more...)...)
+	p, err := compile(src, append([]lang.Option{lang.Env(c.env), lang.MaxNodes(MaxNodes)}, more...)...)
 	if err != nil {
 		c.fault(pointer, compileMessage(err))
 		return nil
@@ -188,7 +188,8 @@ func (c *compiler) program(pointer, src string, more ...lang.Option) *vm.Program
 func compileMessage(err error) string {
 	var f *file.Error
 	if !errors.As(err, &f) {
-		return "does not compile: " + err.Error()
+		first, _, _ := strings.Cut(err.Error(), "\n") // a stack may follow
+		return "does not compile: " + first
 	}
 	msg, _, _ := strings.Cut(f.Message, "\n")
 	if strings.HasPrefix(msg, "unknown name ") {

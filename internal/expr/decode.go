@@ -50,7 +50,7 @@ func decodeAny(data []byte) (any, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("there is more after the JSON value")
 	}
-	return normal(v, 0)
+	return normal(v, 0, nil)
 }
 
 // reader reads valid JSON. Its answers are false for all that is not, and for

@@ -10,7 +10,13 @@
 // is no clock and no randomness, and whatever goes over a map does so in the
 // order of its keys.
 //
-// They are bounded: length and nodes of the source at compile time; memory and
-// iterations by the VM's budget; the size of any string or list built; the size
-// of the result. Exceeding a bound is an *Error, never a hang.
+// They are bounded: length and nodes of the source at compile time; what an
+// evaluation does by a count of steps, MaxWork; the size of any string or list
+// built; the size of the result. Exceeding a bound is an *Error, never a hang.
+//
+// The library bounds some of what it allocates and no time at all. So a tree is
+// changed once it is checked (patch.go): whatever takes longer for larger values
+// becomes a call of a function of ours, which pays from the evaluation's meter
+// before it works, and a loop pays for all its turns before the first. Steps are
+// counted and not timed, because an evaluation anew must end as the first did.
 package expr

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sort"
 	"strings"
-	"sync"
 
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
@@ -20,6 +19,12 @@ const (
 	maxString = 1 << 20 // bytes of a string built on the way
 	maxList   = 100_000 // elements of a list built on the way
 	vmBudget  = 1_000_000
+
+	// MaxWork is what one evaluation of a template or condition may take, in
+	// steps of some ten nanoseconds: parts of a loop's body, values and
+	// strings looked at, what is built. It is counted, never timed, so that an
+	// evaluation anew ends as the first one did.
+	MaxWork = 20_000_000
 )
 
 // Env is what an expression reads: the roots input, vars, steps, execution
@@ -53,7 +58,9 @@ func (t *Template) Eval(env Env) (any, error) {
 	if l, ok := t.root.(literal); ok {
 		return l.value, nil
 	}
-	v, err := t.root.eval(env)
+	m := machineFor(env)
+	defer m.release()
+	v, err := t.root.eval(m)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +89,9 @@ type Condition struct {
 // Eval decides the condition. Errors are *Error; a result that is no boolean
 // is one.
 func (c *Condition) Eval(env Env) (bool, error) {
-	v, err := run(c.program, env)
+	m := machineFor(env)
+	defer m.release()
+	v, err := m.run(c.program)
 	if err != nil {
 		return false, err
 	}
@@ -97,25 +106,6 @@ func (c *Condition) Eval(env Env) (bool, error) {
 // sorted.
 func (c *Condition) Reads() []string { return c.reads }
 
-// machines keeps VMs for the next evaluation: their stacks are most of its
-// cost.
-var machines = sync.Pool{New: func() any { return &vm.VM{MemoryBudget: vmBudget} }}
-
-// run evaluates a program. The VM turns every panic into an error; the text of
-// such an error may quote a value, so only its first words are kept where they
-// are known to be harmless.
-func run(p *vm.Program, env Env) (any, error) {
-	m := machines.Get().(*vm.VM)
-	v, err := m.Run(p, map[string]any(env))
-	clear(m.Stack[:cap(m.Stack)])
-	m.Stack = m.Stack[:0]
-	machines.Put(m)
-	if err != nil {
-		return nil, &Error{Message: runtimeMessage(err)}
-	}
-	return v, nil
-}
-
 func runtimeMessage(err error) string {
 	var own *Error
 	if errors.As(err, &own) {
@@ -127,7 +117,7 @@ func runtimeMessage(err error) string {
 		msg = f.Message
 	}
 	for prefix, say := range map[string]string{
-		"memory budget exceeded": "it takes too much memory or too many iterations",
+		"memory budget exceeded": errWork.Message,
 		"cannot fetch":           "it reads a field of a value that is absent or has no fields; ?. in place of . allows for that",
 		"invalid operation":      "an operation is applied to values of the wrong type",
 		"interface conversion":   "an operation is applied to values of the wrong type",

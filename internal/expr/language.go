@@ -1,12 +1,17 @@
 package expr
 
 import (
-	"errors"
-	"strings"
+	"fmt"
+	"reflect"
 
 	lang "github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
-	"github.com/expr-lang/expr/vm/runtime"
+	"github.com/expr-lang/expr/builtin"
+	"github.com/expr-lang/expr/checker"
+	bytecode "github.com/expr-lang/expr/compiler"
+	"github.com/expr-lang/expr/conf"
+	"github.com/expr-lang/expr/optimizer"
+	"github.com/expr-lang/expr/vm"
 )
 
 var (
@@ -14,215 +19,110 @@ var (
 	errTooMany = &Error{Message: "it builds a list that is too long"}
 )
 
-// language is what differs from the library's own: no clock, everything over
-// maps in the order of keys, and a bound on whatever builds something larger
-// than its arguments.
-var language = []lang.Option{
-	lang.DisableBuiltin("now"), lang.DisableBuiltin("date"), lang.DisableBuiltin("duration"), lang.DisableBuiltin("timezone"),
-	replace("keys", keys, new(func(map[string]any) []any)),
-	replace("values", values, new(func(map[string]any) []any)),
-	replace("toPairs", toPairs, new(func(map[string]any) []any)),
-	replace("toJSON", toJSON, new(func(any) string)),
-	replace("fromJSON", fromJSON, new(func(string) any)),
-	replace("repeat", repeat, new(func(string, int) string)),
-	replace("replace", replaceAll, new(func(string, string, string) string)),
-	replace("join", join, new(func([]any, string) string), new(func([]any) string), new(func([]string, string) string), new(func([]string) string)),
-	replace("concat", concat),
-	replace("flatten", flatten, new(func([]any) []any)),
-	lang.Function(addName, add),
-	lang.Patch(boundedAdd{}),
-}
+// disabled read a clock, or the zones of the machine.
+var disabled = []string{"now", "date", "duration", "timezone"}
 
-func replace(name string, f func(args ...any) (any, error), types ...any) lang.Option {
-	disable, define := lang.DisableBuiltin(name), lang.Function(name, f, types...)
-	return func(c *configOf) { disable(c); define(c) }
-}
+// prefix begins the name of a function that a patched tree calls. Nobody can
+// write such a name.
+const prefix = "@"
 
-// addName is the function that + becomes where its operands may be strings.
-const addName = "__add"
+const (
+	eachName = "each" // pays for a loop over a list
+	keyName  = "key"  // pays for a key of an object or of an order
+)
 
-type boundedAdd struct{}
+// metered is a function that pays before it works.
+type metered func(m *meter, args []any) (any, error)
 
-// Visit replaces + so that doubling a string again and again stays bounded.
-func (boundedAdd) Visit(node *ast.Node) {
-	n, ok := (*node).(*ast.BinaryNode)
-	if !ok || n.Operator != "+" {
-		return
+// define is what differs from the library's own language: no clock, and our
+// functions for patched trees. Their types were checked before, as those of
+// what they stand for.
+func define(c *conf.Config) {
+	for _, name := range disabled {
+		lang.DisableBuiltin(name)(c)
+		delete(c.Builtins, name)
 	}
-	if t := n.Type(); t != nil && t.Kind() != kindString && t.Kind() != kindAny {
-		return
+	for name, f := range defined {
+		c.Functions[name] = f
 	}
-	t := n.Type()
-	ast.Patch(node, &ast.CallNode{Callee: &ast.IdentifierNode{Value: addName}, Arguments: []ast.Node{n.Left, n.Right}})
-	(*node).SetType(t)
 }
 
-func add(args ...any) (any, error) {
-	a, ok := args[0].(string)
-	b, too := args[1].(string)
-	if ok && too && len(a)+len(b) > maxString {
-		return nil, errTooLong
+var defined = func() map[string]*builtin.Function {
+	all := map[string]*builtin.Function{}
+	for name, f := range functions {
+		all[prefix+name] = &builtin.Function{
+			Name: prefix + name,
+			Func: func(args ...any) (any, error) {
+				m, ok := args[0].(*meter)
+				if !ok {
+					return nil, errWork
+				}
+				return f(m, args[1:])
+			},
+			Validate: func([]reflect.Type) (reflect.Type, error) { return reflect.TypeFor[any](), nil },
+		}
 	}
-	return runtime.Add(args[0], args[1]), nil
-}
+	return all
+}()
 
-func object1(v any) (map[string]any, error) {
-	m, ok := v.(map[string]any)
-	if !ok {
-		return nil, &Error{Message: "a function that needs an object got " + kindOf(v)}
+// compile is lang.Compile with the patch after the check: what is patched has
+// another shape, but the same types, and faults are told in the shape that was
+// written.
+func compile(src string, options ...lang.Option) (*vm.Program, error) {
+	c := conf.CreateNew()
+	for _, o := range options {
+		o(c)
 	}
-	return m, nil
-}
-
-func keys(args ...any) (any, error) {
-	m, err := object1(args[0])
+	define(c)
+	tree, err := checker.ParseCheck(src, c)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]any, 0, len(m))
-	for _, k := range sortedKeys(m) {
-		out = append(out, k)
-	}
-	return out, nil
-}
-
-func values(args ...any) (any, error) {
-	m, err := object1(args[0])
-	if err != nil {
+	ast.Walk(&tree.Node, patch{})
+	if err := optimizer.Optimize(&tree.Node, c); err != nil {
 		return nil, err
 	}
-	out := make([]any, 0, len(m))
-	for _, k := range sortedKeys(m) {
-		out = append(out, m[k])
-	}
-	return out, nil
+	return bytecode.Compile(tree, c)
 }
 
-func toPairs(args ...any) (any, error) {
-	m, err := object1(args[0])
-	if err != nil {
-		return nil, err
-	}
-	out := make([]any, 0, len(m))
-	for _, k := range sortedKeys(m) {
-		out = append(out, []any{k, m[k]})
-	}
-	return out, nil
-}
-
-func toJSON(args ...any) (any, error) {
-	v, err := normal(args[0], 0)
-	if err != nil {
-		return nil, err
-	}
-	b, err := Encode(v)
-	if err == nil && len(b) > maxString {
-		err = errTooLong
-	}
-	return string(b), err
-}
-
-func fromJSON(args ...any) (any, error) {
-	s, ok := args[0].(string)
-	if !ok {
-		return nil, &Error{Message: "fromJSON needs a string"}
-	}
-	v, err := Decode([]byte(s))
-	if err != nil {
-		return nil, &Error{Message: "fromJSON got a string that is not JSON"}
-	}
-	return v, nil
-}
-
-func repeat(args ...any) (any, error) {
-	s, ok := args[0].(string)
-	n, too := args[1].(int)
-	if !ok || !too || n < 0 {
-		return nil, &Error{Message: "repeat needs a string and a number of at least 0"}
-	}
-	if len(s) > 0 && n > maxString/len(s) {
-		return nil, errTooLong
-	}
-	return strings.Repeat(s, n), nil
-}
-
-func replaceAll(args ...any) (any, error) {
-	var s [3]string
-	for i := range s {
-		v, ok := args[i].(string)
-		if !ok {
-			return nil, &Error{Message: "replace needs three strings"}
-		}
-		s[i] = v
-	}
-	n := strings.Count(s[0], s[1])
-	if len(s[0])+n*(len(s[2])-len(s[1])) > maxString {
-		return nil, errTooLong
-	}
-	return strings.ReplaceAll(s[0], s[1], s[2]), nil
-}
-
-func join(args ...any) (any, error) {
-	v, err := normal(args[0], 0)
-	list, ok := v.([]any)
-	glue := ""
-	if len(args) > 1 {
-		g, is := args[1].(string)
-		glue, ok = g, ok && is
-	}
-	if err != nil || !ok {
-		return nil, &Error{Message: "join needs a list of strings and a string"}
-	}
-	total, parts := 0, make([]string, len(list))
-	for i, e := range list {
-		s, ok := e.(string)
-		if !ok {
-			return nil, &Error{Message: "join needs a list of strings; use map(…, string(#)) first"}
-		}
-		if total += len(s) + len(glue); total > maxString {
-			return nil, errTooLong
-		}
-		parts[i] = s
-	}
-	return strings.Join(parts, glue), nil
-}
-
-func concat(args ...any) (any, error) {
-	var out []any
-	for _, a := range args {
-		v, err := normal(a, 0)
-		list, ok := v.([]any)
-		if err != nil || !ok {
-			return nil, &Error{Message: "concat needs lists"}
-		}
-		if len(out)+len(list) > maxList {
-			return nil, errTooMany
-		}
-		out = append(out, list...)
-	}
-	return out, nil
-}
-
-func flatten(args ...any) (any, error) {
-	v, err := normal(args[0], 0)
-	list, ok := v.([]any)
-	if err != nil || !ok {
-		return nil, &Error{Message: "flatten needs a list"}
-	}
-	return flat(nil, list)
-}
-
-func flat(out, list []any) ([]any, error) {
-	for _, e := range list {
-		var err error
-		if inner, ok := e.([]any); ok {
-			out, err = flat(out, inner)
-		} else {
-			out = append(out, e)
-		}
-		if err != nil || len(out) > maxList {
-			return nil, errors.Join(err, errTooMany)
+// library is a function as the library has it.
+func library(name string) func(args ...any) (any, error) {
+	f := builtin.Builtins[builtin.Index[name]]
+	switch {
+	case f.Fast != nil:
+		return func(args ...any) (any, error) { return f.Fast(args[0]), nil }
+	case f.Safe != nil:
+		return func(args ...any) (any, error) {
+			v, _, err := f.Safe(args...)
+			return v, err
 		}
 	}
-	return out, nil
+	return f.Func
+}
+
+// each pays for a loop: so much for each element.
+func each(m *meter, args []any) (any, error) {
+	turn, _ := args[0].(int)
+	v := reflect.ValueOf(args[1])
+	switch v.Kind() {
+	case reflect.Slice, reflect.Array:
+		return args[1], m.spend(1 + turn*v.Len())
+	}
+	return args[1], nil // the loop says what is wrong with it
+}
+
+// key pays for a value by which others are found or put in order.
+func key(m *meter, args []any) (any, error) {
+	times, _ := args[0].(int)
+	switch v := args[1].(type) {
+	case string:
+		return v, m.spend(times * (1 + len(v)/bytesRead))
+	case nil, bool, int, float64:
+		return v, m.spend(times)
+	}
+	switch v := reflect.ValueOf(args[1]); v.Kind() {
+	case reflect.Slice, reflect.Array, reflect.Map:
+		return nil, &Error{Message: fmt.Sprintf("%s cannot be a key", kindOf(args[1]))}
+	}
+	return args[1], m.spend(times)
 }

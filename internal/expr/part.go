@@ -8,12 +8,12 @@ import (
 )
 
 // part is a compiled piece of a template.
-type part interface{ eval(env Env) (any, error) }
+type part interface{ eval(m *machine) (any, error) }
 
 // literal holds no expression and is shared between evaluations.
 type literal struct{ value any }
 
-func (l literal) eval(Env) (any, error) { return l.value, nil }
+func (l literal) eval(*machine) (any, error) { return l.value, nil }
 
 // whole is a string that is one expression: its result keeps its type.
 type whole struct {
@@ -21,11 +21,8 @@ type whole struct {
 	program *vm.Program
 }
 
-func (w whole) eval(env Env) (any, error) {
-	v, err := run(w.program, env)
-	if err == nil {
-		v, err = normal(v, 0)
-	}
+func (w whole) eval(m *machine) (any, error) {
+	v, err := m.result(w.program)
 	return v, at(w.pointer, err)
 }
 
@@ -40,25 +37,25 @@ type mixed struct {
 	program *vm.Program // nil: text
 }
 
-func (m mixture) eval(env Env) (any, error) {
+func (x mixture) eval(m *machine) (any, error) {
 	var b strings.Builder
-	for _, p := range m.parts {
+	for _, p := range x.parts {
 		if p.program == nil {
 			b.WriteString(p.text)
 			continue
 		}
-		v, err := run(p.program, env)
-		if err == nil {
-			v, err = normal(v, 0)
+		v, err := m.result(p.program)
+		if err == nil && size(v, 0) > MaxResult {
+			err = errTooLong
 		}
 		if err != nil {
-			return nil, at(m.pointer, err)
+			return nil, at(x.pointer, err)
 		}
 		if err := write(&b, v); err != nil {
-			return nil, at(m.pointer, err)
+			return nil, at(x.pointer, err)
 		}
 		if b.Len() > MaxResult {
-			return nil, at(m.pointer, errTooLong)
+			return nil, at(x.pointer, errTooLong)
 		}
 	}
 	return b.String(), nil
@@ -83,10 +80,10 @@ func write(b *strings.Builder, v any) error {
 
 type list []part
 
-func (l list) eval(env Env) (any, error) {
+func (l list) eval(m *machine) (any, error) {
 	out := make([]any, len(l))
 	for i, p := range l {
-		v, err := p.eval(env)
+		v, err := p.eval(m)
 		if err != nil {
 			return nil, err
 		}
@@ -102,10 +99,10 @@ type field struct {
 	part part
 }
 
-func (o object) eval(env Env) (any, error) {
+func (o object) eval(m *machine) (any, error) {
 	out := make(map[string]any, len(o))
 	for _, f := range o {
-		v, err := f.part.eval(env)
+		v, err := f.part.eval(m)
 		if err != nil {
 			return nil, err
 		}

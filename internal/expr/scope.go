@@ -28,7 +28,7 @@ type Fault struct {
 // env is the scope as the type checker knows it.
 func (s Scope) env() types.Map {
 	if s.Event {
-		return types.Map{"event": types.Map{"id": types.String, "source": types.String, "headers": types.Any, "body": types.Any}}
+		return types.Map{meterName: types.Any, "event": types.Map{"id": types.String, "source": types.String, "headers": types.Any, "body": types.Any}}
 	}
 	step := types.Map{
 		"output": types.Any, "status": types.String,
@@ -43,7 +43,8 @@ func (s Scope) env() types.Map {
 		vars[name] = types.Any
 	}
 	env := types.Map{
-		"input": types.Any, "vars": vars, "steps": steps,
+		meterName: types.Any,
+		"input":   types.Any, "vars": vars, "steps": steps,
 		"execution": types.Map{"id": types.String, "workflow": types.String, "version": types.Int, "run": types.Int, "createdAt": types.String},
 	}
 	if s.Callback {
@@ -63,6 +64,9 @@ func (s Scope) check(src string, reads map[string]bool) string {
 	ast.Walk(&tree.Node, w)
 	if w.nodes > MaxNodes {
 		return fmt.Sprintf("must be simpler: it has %d parts, at most %d are allowed", w.nodes, MaxNodes)
+	}
+	if w.pattern > maxPattern {
+		return fmt.Sprintf("must match a simpler regular expression: it has %d parts, at most %d are allowed", w.pattern, maxPattern)
 	}
 	if w.whole {
 		return "$env cannot be read; name what is needed: input, vars, steps or execution"
@@ -103,11 +107,12 @@ func (s Scope) step(id string) string {
 
 // walker collects what an expression reads.
 type walker struct {
-	nodes int
-	whole bool // reads $env
-	roots []*ast.IdentifierNode
-	named map[*ast.IdentifierNode]bool // those whose member is named
-	steps []string
+	nodes   int
+	pattern int  // size of the largest
+	whole   bool // reads $env
+	roots   []*ast.IdentifierNode
+	named   map[*ast.IdentifierNode]bool // those whose member is named
+	steps   []string
 }
 
 func (w *walker) Visit(node *ast.Node) {
@@ -116,6 +121,10 @@ func (w *walker) Visit(node *ast.Node) {
 	case *ast.IdentifierNode:
 		w.whole = w.whole || n.Value == "$env"
 		w.roots = append(w.roots, n)
+	case *ast.BinaryNode:
+		if s, ok := n.Right.(*ast.StringNode); ok && n.Operator == "matches" {
+			w.pattern = max(w.pattern, instructions(s.Value))
+		}
 	case *ast.MemberNode:
 		root, ok := n.Node.(*ast.IdentifierNode)
 		name, constant := n.Property.(*ast.StringNode)

@@ -7,19 +7,10 @@ import (
 	"reflect"
 	"strconv"
 	"unicode/utf8"
-
-	"github.com/expr-lang/expr/conf"
 )
 
 // maxNesting bounds how deep a value may nest.
 const maxNesting = 200
-
-type configOf = conf.Config
-
-const (
-	kindString = reflect.String
-	kindAny    = reflect.Interface
-)
 
 var (
 	errNesting = &Error{Message: fmt.Sprintf("values may nest %d deep at most", maxNesting)}
@@ -27,10 +18,14 @@ var (
 )
 
 // normal makes a value of the few kinds that expressions and JSON share. It
-// changes lists and objects of Decode's own in place.
-func normal(v any, depth int) (any, error) {
+// changes lists and objects of Decode's own in place. Each value on the way is
+// paid for: a list that holds another many times is walked as often.
+func normal(v any, depth int, m *meter) (any, error) {
 	if depth > maxNesting {
 		return nil, errNesting
+	}
+	if err := m.spend(perVisit); err != nil {
+		return nil, err
 	}
 	switch v := v.(type) {
 	case nil, bool, int, string:
@@ -44,7 +39,7 @@ func normal(v any, depth int) (any, error) {
 		return number(v)
 	case []any:
 		for i, e := range v {
-			n, err := normal(e, depth+1)
+			n, err := normal(e, depth+1, m)
 			if err != nil {
 				return nil, err
 			}
@@ -55,7 +50,7 @@ func normal(v any, depth int) (any, error) {
 		return v, nil
 	case map[string]any:
 		for k, e := range v {
-			n, err := normal(e, depth+1)
+			n, err := normal(e, depth+1, m)
 			if err != nil {
 				return nil, err
 			}
@@ -65,7 +60,7 @@ func normal(v any, depth int) (any, error) {
 		}
 		return v, nil
 	}
-	return reflected(reflect.ValueOf(v), depth)
+	return reflected(reflect.ValueOf(v), depth, m)
 }
 
 // rewritten reports whether normal makes another value of v, for then only it
@@ -94,20 +89,20 @@ func number(n json.Number) (any, error) {
 
 // reflected turns what the language's functions return, such as []string or
 // int64, into the shared kinds.
-func reflected(v reflect.Value, depth int) (any, error) {
+func reflected(v reflect.Value, depth int, m *meter) (any, error) {
 	switch v.Kind() {
 	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return int(v.Int()), nil
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return int(v.Uint()), nil //nolint:gosec // counts and bytes only
 	case reflect.Float32:
-		return normal(v.Float(), depth)
+		return normal(v.Float(), depth, m)
 	case reflect.String:
 		return v.String(), nil
 	case reflect.Slice, reflect.Array:
 		out := make([]any, v.Len())
 		for i := range out {
-			e, err := normal(v.Index(i).Interface(), depth+1)
+			e, err := normal(v.Index(i).Interface(), depth+1, m)
 			if err != nil {
 				return nil, err
 			}
@@ -117,7 +112,7 @@ func reflected(v reflect.Value, depth int) (any, error) {
 	case reflect.Map:
 		out := make(map[string]any, v.Len())
 		for it := v.MapRange(); it.Next(); {
-			e, err := normal(it.Value().Interface(), depth+1)
+			e, err := normal(it.Value().Interface(), depth+1, m)
 			if err != nil {
 				return nil, err
 			}
@@ -181,7 +176,7 @@ func appendValue(b []byte, v any, depth int) ([]byte, error) {
 		}
 		return append(b, '}'), nil
 	}
-	n, err := normal(v, depth)
+	n, err := normal(v, depth, nil)
 	if err != nil {
 		return nil, err
 	}
