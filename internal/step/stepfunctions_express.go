@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"github.com/seed-926d1ba8/stepline/internal/expr"
 	"github.com/seed-926d1ba8/stepline/internal/retry"
 )
 
@@ -33,11 +34,16 @@ func (s *StateMachines) runExpress(ctx context.Context, c Call, m machine) Resul
 
 // outcome is the result of an execution that has succeeded.
 func outcome(output string) Result {
-	switch {
-	case output == "":
+	if output == "" {
 		return Result{}
-	case !json.Valid([]byte(output)):
-		return Result{Err: &Error{Category: retry.Validation, Code: "answer_not_json", Message: "the state machine's output is not JSON; its effect has happened"}}
+	}
+	if err := expr.Check([]byte(output)); err != nil {
+		why := "is not JSON"
+		var beyond *expr.Error
+		if errors.As(err, &beyond) {
+			why = "cannot be read here, " + beyond.Message
+		}
+		return Result{Err: &Error{Category: retry.Validation, Code: "answer_not_json", Message: "the state machine's output " + why + "; its effect has happened"}}
 	}
 	return Result{Output: json.RawMessage(output)}
 }

@@ -89,3 +89,20 @@ func TestExpressIsNotRepeatedByTheSDK(t *testing.T) {
 		t.Errorf("got %+v, %d executions", res.Err, len(c.fake.Executions()))
 	}
 }
+
+// An output that the steps after it could not read is none.
+func TestUnreadableOutputOfAStateMachine(t *testing.T) {
+	t.Parallel()
+	for output, want := range map[string]string{
+		`{"secret"`:         "the state machine's output is not JSON",
+		`{"n":1e999,"a":1}`: "cannot be read here, a number is too large",
+		strings.Repeat("[", 250) + strings.Repeat("]", 250): "cannot be read here, values may nest 200 deep at most",
+	} {
+		c := newClocked(t)
+		c.fake.Express(quick, func(int) sfntest.Ending { return sfntest.Ending{Status: "SUCCEEDED", Output: output} })
+		res := c.Call(t.Context(), step.Call{Request: request(quick, true, nil), Key: key, Run: 1})
+		if res.Output != nil || res.Err == nil || res.Err.Code != "answer_not_json" || !strings.Contains(res.Err.Message, want) {
+			t.Errorf("%.20s: got %s, %+v, want answer_not_json: %s", output, res.Output, res.Err, want)
+		}
+	}
+}
