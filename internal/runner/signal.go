@@ -275,11 +275,9 @@ func (r *Runner) mark(ctx context.Context, pk string, t target) error {
 		if len(items) == 1 && record.State(items[0].Attrs["k"].Str()) != record.Open {
 			return problem.New(problem.Conflict, "this callback's step has its outcome already")
 		}
-		w := r.signalWrite(m, &signal{set: table.Attrs{record.AtMark + t.step: table.String("1")}})
-		// Open in any status, and the entry in the due index as it was seen.
-		for _, st := range []record.Status{record.Queued, record.Running, record.Waiting, record.Paused} {
-			w.If = append(w.If, []table.Test{statusIs(st), equals(record.AtRun, int64(t.run)), {Attr: record.AtMark + t.step, Op: table.Absent}, dueAsSeen(m)})
-		}
+		// What is paused for an unknown outcome, and not by a person, may go on now.
+		w := r.signalWrite(m, &signal{set: table.Attrs{record.AtMark + t.step: table.String("1")}, wake: !m.Pause})
+		w.If = table.All(statusIs(m.Status), pauseAsSeen(m), equals(record.AtRun, int64(t.run)), table.Test{Attr: record.AtMark + t.step, Op: table.Absent}, dueAsSeen(m))
 		_, err = r.write(ctx, w, "")
 		if _, moved := table.Failed(err); moved {
 			continue
@@ -290,6 +288,14 @@ func (r *Runner) mark(ctx context.Context, pk string, t target) error {
 		return r.wake(ctx, m)
 	}
 	return problem.New(problem.Unavailable, "the execution changes too fast at the moment; try again")
+}
+
+// pauseAsSeen holds while a person's pause is as it was read.
+func pauseAsSeen(m *record.Meta) table.Test {
+	if m.Pause {
+		return table.Test{Attr: record.AtPause, Op: table.Present}
+	}
+	return table.Test{Attr: record.AtPause, Op: table.Absent}
 }
 
 // dueAsSeen holds while the entry in the due index is the one that was read.

@@ -161,3 +161,37 @@ func TestAMessageGoesOutAfterItsCallerHungUp(t *testing.T) {
 		})
 	})
 }
+
+// A callback that comes after all settles what was unknown: the execution goes
+// on by itself, unless a person has paused it.
+func TestACallbackSettlesWhatIsUnknown(t *testing.T) {
+	for name, byPerson := range map[string]bool{"paused as unknown": false, "paused by a person too": true} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.document("name: asking\nsteps:\n  - {id: word, type: callback, idempotent: false, attemptTimeout: 1s, request: {url: \"http://there/word\", body: {reply: \"{{ callback.url }}\"}}}\noutput: {word: \"{{ steps.word.output }}\"}\n")
+				w.answers("word", answer{after: 3 * time.Second})
+				w.lambda()
+				w.cron()
+				api := w.process("api")
+				id := api.begins("asking")
+				w.until("it is paused", time.Minute, func() bool { return w.status(id) == record.Paused })
+				if byPerson {
+					w.accepted("pause", api.pause(id)) // it is there already
+					w.accepted("resume", api.resume(id))
+					w.accepted("pause", api.pause(id))
+					w.until("it is paused again", time.Minute, func() bool { return w.status(id) == record.Paused && w.meta(id).Pause })
+				}
+				w.accepted("the callback", api.callback(id, "word", `"yes"`))
+				if byPerson {
+					w.pass(5 * time.Minute)
+					if got := w.status(id); got != record.Paused {
+						t.Fatalf("it is %s, want it paused until a person resumes it", got)
+					}
+					w.accepted("resume", api.resume(id))
+				}
+				w.succeeds(id, 5*time.Second, `{"word":"yes"}`)
+				w.called(id, "word", 1)
+			})
+		})
+	}
+}
