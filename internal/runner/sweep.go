@@ -93,10 +93,7 @@ func (r *Runner) sweepEntry(ctx context.Context, pk string, waiting map[queue.La
 	switch {
 	case m.LeaseUntil != 0 && r.leaseLive(m, now):
 		return r.moveDue(ctx, m, m.LeaseUntil+leaseMore.Milliseconds(), 0)
-	case m.Status == record.Paused && m.Deadline > now:
-		if m.DueAt == m.Deadline {
-			return nil
-		}
+	case m.Status == record.Paused && m.Deadline > now && m.DueAt != m.Deadline:
 		return r.moveDue(ctx, m, m.Deadline, 0)
 	case m.LeaseUntil == 0 && m.NextDue > now-dueBehind.Milliseconds() && m.DueAt != m.NextDue:
 		if m.NextDue > now+queue.MaxDelay.Milliseconds() {

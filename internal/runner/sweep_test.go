@@ -104,3 +104,21 @@ func TestDuesAndStartsAreSweptSideBySide(t *testing.T) {
 		w.accepted("the sweep", s.sweep())
 	})
 }
+
+// The deadline of a paused execution is met to the second, not to the minute of
+// the sweep after it.
+func TestAPausedExecutionEndsAtItsDeadline(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document("name: waits\ntimeout: 37m30s\nsteps:\n  - {id: x, type: wait, duration: 30m}\n")
+		w.lambda()
+		w.cron()
+		api := w.process("api")
+		id := api.begins("waits")
+		w.pass(time.Second)
+		w.accepted("pause", api.pause(id))
+		m := w.ends(id, time.Hour)
+		if late := m.Ended - m.Deadline; m.Status != record.TimedOut || late < 0 || late > 3000 {
+			t.Errorf("it ends as %s %d ms after its deadline, want timed_out within 3 s", m.Status, late)
+		}
+	})
+}
