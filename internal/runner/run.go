@@ -150,17 +150,26 @@ func InfoOf(m *record.Meta) engine.Info {
 
 // giveBack releases a lease under which nothing could be begun, so that a
 // store in trouble is not taken for a crash, nor the looking again for a loop.
+// What must end anyway does, after some patience, without having been loaded.
 func (x *run) giveBack(cause error) error {
+	now := x.r.now()
+	if over := x.meta.Cancel || x.meta.Deadline <= now; over && x.msg.Off >= patience {
+		return x.r.endCrashed(x.ctx, x.meta, died)
+	}
 	x.putOff = true
-	pause := min(retryLoad<<min(x.msg.Off, 8), queue.MaxDelay)
-	due := min(x.r.now()+pause.Milliseconds(), max(x.meta.Deadline, x.r.now()+retryLoad.Milliseconds()))
+	due := now + min(retryLoad<<min(x.msg.Off, 8), queue.MaxDelay).Milliseconds()
+	due = min(due, max(x.meta.Deadline, now+retryLoad.Milliseconds()))
 	if err := x.release(due, record.Waiting, false); err != nil {
 		x.outlived()
 		return errors.Join(cause, err)
 	}
-	x.r.log.Warn("execution put off", "execution", x.pk, "for", pause, "error", cause)
+	x.r.log.Warn("execution put off", "execution", x.pk, "until", time.UnixMilli(due).UTC(), "error", cause)
 	return nil
 }
+
+// patience is how often an execution that must end is put off, for the records
+// by which what it began elsewhere can be stopped.
+const patience = 3
 
 // retryLoad is how long an execution is put off at first; each time in a row
 // doubles it, up to what a queue can delay.

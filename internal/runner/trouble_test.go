@@ -133,3 +133,32 @@ func TestWhatCannotBeLoadedIsPutOff(t *testing.T) {
 		w.called(s.ID, "a", 1)
 	})
 }
+
+// Nobody waits for ever for what must end anyway: a cancel and a deadline count
+// where an execution cannot be loaded, too.
+func TestWhatCannotBeLoadedEndsAllTheSame(t *testing.T) {
+	for name, c := range map[string]struct {
+		cancel bool
+		want   record.Status
+	}{"a cancel": {true, record.Cancelled}, "its deadline": {false, record.TimedOut}} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.document(oneStep)
+				w.reads("1").busy.Store(true)
+				w.lambda()
+				w.cron()
+				api := w.process("api")
+				s, err := api.start(runner.StartRequest{Workflow: "one", Input: json.RawMessage(bulky(8)), Timeout: time.Hour})
+				w.accepted("start", err)
+				w.pass(10 * time.Minute)
+				if c.cancel {
+					w.accepted("cancel", api.cancel(s.ID))
+				}
+				if m := w.ends(s.ID, time.Hour); m.Status != c.want {
+					t.Errorf("it ends as %s, want %s", m.Status, c.want)
+				}
+				w.called(s.ID, "a", 0)
+			})
+		})
+	}
+}
