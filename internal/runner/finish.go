@@ -170,7 +170,7 @@ func (x *run) fencedWrite(st record.Status) table.Write {
 		w.Remove = append(w.Remove, record.AtRetry) // what it keeps is copied
 	}
 	for step, mark := range x.meta.Marks {
-		if x.consumed(step, mark) {
+		if st.Terminal() || x.consumed(step, mark) {
 			w.Remove = append(w.Remove, record.AtMark+step)
 		}
 	}

@@ -126,3 +126,30 @@ func TestMetaStaysWithinItsBoundWithAllAtTheirLongest(t *testing.T) {
 		})
 	}
 }
+
+// What is not needed any more gives way to the error's text.
+func TestTheEndsErrorIsToldWhereMarksFillMeta(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		var doc strings.Builder
+		doc.WriteString("name: many\nsteps:\n")
+		for n := range 30 {
+			fmt.Fprintf(&doc, "  - {id: %s%02d, type: callback, needs: []}\n", strings.Repeat("s", 40), n)
+		}
+		w.document(doc.String())
+		w.lambda()
+		w.cron()
+		api := w.process("api")
+		started, err := api.start(runner.StartRequest{Workflow: "many", Tags: map[string]string{"t": strings.Repeat("g", 240)}})
+		w.accepted("start", err)
+		w.until("it waits", time.Minute, func() bool { return w.status(started.ID) == record.Waiting })
+		w.accepted("pause", api.pause(started.ID))
+		w.until("it is paused", time.Minute, func() bool { return w.status(started.ID) == record.Paused })
+		for n := range 30 {
+			w.accepted("a callback", api.callback(started.ID, fmt.Sprintf("%s%02d", strings.Repeat("s", 40), n), `1`))
+		}
+		w.accepted("cancel", api.cancel(started.ID))
+		if m := w.ends(started.ID, time.Minute); m.Error == nil || m.Error.Message != "cancelled on request" {
+			t.Errorf("its error is %+v, want its text whole", m.Error)
+		}
+	})
+}
