@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/problem"
 	"github.com/seed-926d1ba8/stepline/internal/record"
@@ -46,6 +47,26 @@ func TestEarlierRunsStayReadable(t *testing.T) {
 		if _, err := b.History.GetRun(t.Context(), tenant, id, run); !errors.As(err, &p) || p.Code != problem.NotFound {
 			t.Errorf("run %d: got %v, want a problem: not found", run, err)
 		}
+	}
+}
+
+// What is cancelled before its time has never started.
+func TestADelayedExecutionHasNotStarted(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.register("later", five1K("10ms", ""))
+	started, err := b.Runner.Start(t.Context(), runner.StartRequest{Tenant: tenant, Workflow: "later", Delay: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.sent.take() // the message that comes in a minute
+	if err := b.Runner.Cancel(t.Context(), tenant, started.ID); err != nil {
+		t.Fatal(err)
+	}
+	b.work()
+	x, err := b.History.Get(t.Context(), tenant, started.ID)
+	if err != nil || x.Status != record.Cancelled || x.StartedAt != nil {
+		t.Errorf("it is shown as %+v (%v), want it cancelled and never started", x, err)
 	}
 }
 

@@ -97,7 +97,7 @@ func (r *Reader) view(ctx context.Context, m *record.Meta, recs map[string]*reco
 			return nil, err
 		}
 	}
-	if e.StartedAt == nil {
+	if e.StartedAt == nil && m.Leased >= m.NotBefore {
 		e.StartedAt = unixMilli(m.Leased)
 	}
 	e.Cost = &Cost{WriteUnits: float64(m.WriteUnits) / 10, ReadUnits: float64(m.ReadUnits) / 10}
