@@ -256,6 +256,24 @@ func TestExpressRunsOnSolo(t *testing.T) {
 	})
 }
 
+// A call that found no connection has had no effect: it is made again as the
+// policy says, and nobody is asked.
+func TestExpressThatWasNotReached(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, fake := withStepFunctions(t)
+		fake.Express(quick, func(int) sfntest.Ending { return sfntest.Ending{Status: "SUCCEEDED", Output: `"done"`} })
+		fake.Unreach("StartSyncExecution")
+		b.register("fast", strings.ReplaceAll(express, `"retry":"none"`, `"retry":"production"`))
+		id := b.run(runner.StartRequest{Workflow: "fast"})
+		b.ended(id, record.Succeeded, `"done"`)
+		x, _ := b.History.Get(t.Context(), tenant, id)
+		if a := x.Steps[0].Attempts; len(a) != 2 || a[0].Category != "network" || len(fake.Executions()) != 1 {
+			t.Errorf("attempts %+v, %d executions", a, len(fake.Executions()))
+		}
+	})
+}
+
 // TestExpressUnknown: an answer that is lost, and a worker that dies in the call.
 // Neither is called again by itself; an operator's word is obeyed.
 func TestExpressUnknown(t *testing.T) {

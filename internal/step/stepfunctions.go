@@ -113,9 +113,10 @@ func machineOf(request any) (m machine, fault *Error) {
 // start starts the execution, or finds the one that was started before.
 func (s *StateMachines) start(ctx context.Context, c Call, m machine, st started) Result {
 	name := executionName(c, st.Failed)
+	var d departure
 	out, err := s.api.StartExecution(ctx, &sfn.StartExecutionInput{
 		StateMachineArn: &m.arn, Name: &name, Input: &m.input,
-	})
+	}, d.watch)
 	var exists *types.ExecutionAlreadyExists
 	switch {
 	case err == nil && kindOf(aws.ToString(out.ExecutionArn)) == "express":
@@ -134,7 +135,7 @@ func (s *StateMachines) start(ctx context.Context, c Call, m machine, st started
 		st.ARN, st.At = executionARN(m.arn, name), s.now().UnixMilli()
 		return s.look(ctx, c, st)
 	}
-	return Result{Err: callError(ctx, "StartExecution", err), State: c.State}
+	return Result{Err: callError(ctx, "StartExecution", &d, err), State: c.State}
 }
 
 // Times between two looks: a quarter of what the execution has taken so far,
@@ -150,9 +151,10 @@ func (s *StateMachines) nextLook(st started) time.Duration {
 
 // look asks how the execution is.
 func (s *StateMachines) look(ctx context.Context, c Call, st started) Result {
-	out, err := s.api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &st.ARN})
+	var d departure
+	out, err := s.api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &st.ARN}, d.watch)
 	if err != nil {
-		return s.unseen(c, st, callError(ctx, "DescribeExecution", err))
+		return s.unseen(c, st, callError(ctx, "DescribeExecution", &d, err))
 	}
 	st.Refused = ""
 	if out.StartDate != nil {

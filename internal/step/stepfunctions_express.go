@@ -20,12 +20,13 @@ import (
 // the call.
 func (s *StateMachines) runExpress(ctx context.Context, c Call, m machine) Result {
 	name := executionName(c, 0)
+	var d departure
 	out, err := s.api.StartSyncExecution(ctx, &sfn.StartSyncExecutionInput{
 		StateMachineArn: &m.arn, Name: &name, Input: &m.input,
-	}, func(o *sfn.Options) { o.Retryer = aws.NopRetryer{} })
+	}, d.watch, func(o *sfn.Options) { o.Retryer = aws.NopRetryer{} })
 	switch {
 	case err != nil:
-		return Result{Err: callError(ctx, "StartSyncExecution", err)}
+		return Result{Err: callError(ctx, "StartSyncExecution", &d, err)}
 	case out.Status == types.SyncExecutionStatusSucceeded:
 		return outcome(aws.ToString(out.Output))
 	}
@@ -96,7 +97,7 @@ var byCode = map[string]retry.Category{
 
 // callError is why a call of the API failed. Texts of the service are not
 // passed on: they quote ARNs, inputs and identities.
-func callError(ctx context.Context, operation string, err error) *Error {
+func callError(ctx context.Context, operation string, d *departure, err error) *Error {
 	say := func(c retry.Category, code, why string, unclear bool) *Error {
 		return &Error{Category: c, Code: code, Message: "Step Functions: " + operation + ": " + why, Unclear: unclear}
 	}
@@ -106,13 +107,17 @@ func callError(ctx context.Context, operation string, err error) *Error {
 	case byCode[code] != "":
 		return say(byCode[code], code, "refused with "+code, false)
 	case errors.As(err, &answered) && answered.HTTPStatusCode() >= 500:
-		return say(retry.Upstream, fmt.Sprint(answered.HTTPStatusCode()), "it has trouble of its own", true)
+		return say(retry.Upstream, fmt.Sprint(answered.HTTPStatusCode()), "it has trouble of its own", d.sent)
 	case errors.As(err, &answered) && answered.HTTPStatusCode() >= 400:
 		return say(retry.FromHTTP(answered.HTTPStatusCode()), fmt.Sprint(answered.HTTPStatusCode()), "refused", false)
 	case errors.Is(ctx.Err(), context.Canceled):
-		return say(retry.Cancelled, "cancelled", "the call was cancelled", true)
+		return say(retry.Cancelled, "cancelled", "the call was cancelled", d.sent)
 	case ctx.Err() != nil:
-		return say(retry.Timeout, "timeout", "no answer in time", true)
+		return say(retry.Timeout, "timeout", "no answer in time", d.sent)
+	case d.sent:
+		return say(retry.Network, "network", "no answer came", true)
+	case d.tried || unreached(err): // the service, or what gives us credentials
+		return say(retry.Network, "connect", "no connection could be made, so nothing was called", false)
 	}
-	return say(retry.Network, "network", "no answer came", true)
+	return say(retry.Auth, "credentials", "no AWS credentials could be had to sign it, so nothing was called", false)
 }

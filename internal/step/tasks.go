@@ -43,29 +43,32 @@ func (t *Tasks) Succeed(ctx context.Context, token string, output json.RawMessag
 			fmt.Sprintf("the execution succeeded, but its output has %d bytes and Step Functions takes %d at most", len(output), MaxTaskOutput))
 	}
 	text := string(output)
-	_, err := t.api.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: &token, Output: &text})
+	var d departure
+	_, err := t.api.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: &token, Output: &text}, d.watch)
 	if refusal(err) == "InvalidOutput" {
 		return t.Fail(ctx, token, "Stepline.output_refused", "the execution succeeded, but Step Functions does not take its output for JSON")
 	}
-	return taskError(ctx, "SendTaskSuccess", err)
+	return taskError(ctx, "SendTaskSuccess", &d, err)
 }
 
 // Fail fails a task. Name and cause are cut to what Step Functions takes.
 func (t *Tasks) Fail(ctx context.Context, token, name, cause string) error {
+	var d departure
 	_, err := t.api.SendTaskFailure(ctx, &sfn.SendTaskFailureInput{
 		TaskToken: &token, Error: aws.String(atMost(name, maxTaskError)), Cause: aws.String(atMost(cause, maxTaskCause)),
-	})
-	return taskError(ctx, "SendTaskFailure", err)
+	}, d.watch)
+	return taskError(ctx, "SendTaskFailure", &d, err)
 }
 
 // Beat says that a task is still being worked on.
 func (t *Tasks) Beat(ctx context.Context, token string) error {
-	_, err := t.api.SendTaskHeartbeat(ctx, &sfn.SendTaskHeartbeatInput{TaskToken: &token})
-	return taskError(ctx, "SendTaskHeartbeat", err)
+	var d departure
+	_, err := t.api.SendTaskHeartbeat(ctx, &sfn.SendTaskHeartbeatInput{TaskToken: &token}, d.watch)
+	return taskError(ctx, "SendTaskHeartbeat", &d, err)
 }
 
 // taskError is the error of a call about a task, nil for none.
-func taskError(ctx context.Context, operation string, err error) error {
+func taskError(ctx context.Context, operation string, d *departure, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -73,7 +76,7 @@ func taskError(ctx context.Context, operation string, err error) error {
 	case "TaskTimedOut", "TaskDoesNotExist", "InvalidToken", "ValidationException":
 		return ErrTaskOver
 	}
-	return callError(ctx, operation, err)
+	return callError(ctx, operation, d, err)
 }
 
 // refusal is the code of an answer that is an error of the service, "" for

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -50,6 +52,7 @@ type machine struct {
 
 type fault struct {
 	operation string
+	unreached bool // there is no connection
 	answered  bool // the call is carried out, and its answer lost
 	status    int
 	kind      string
@@ -86,6 +89,13 @@ func (f *Fake) Lose(operation string) {
 	f.faults = append(f.faults, fault{operation: operation, answered: true})
 }
 
+// Unreach lets the next call of an operation find no connection.
+func (f *Fake) Unreach(operation string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.faults = append(f.faults, fault{operation: operation, unreached: true})
+}
+
 // Executions are all that were started, as they stand.
 func (f *Fake) Executions() []Execution {
 	f.mu.Lock()
@@ -104,7 +114,10 @@ func (f *Fake) Calls(operation string) int {
 	return f.calls[operation]
 }
 
-var errLost = errors.New("the connection was reset")
+var (
+	errLost      = errors.New("the connection was reset")
+	errUnreached = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+)
 
 // Do answers a request as the service would.
 func (f *Fake) Do(r *http.Request) (*http.Response, error) {
@@ -139,6 +152,9 @@ func (f *Fake) serve(operation string, in map[string]any) (*http.Response, error
 			continue
 		}
 		f.faults = append(f.faults[:i:i], f.faults[i+1:]...)
+		if x.unreached {
+			return nil, errUnreached
+		}
 		if !x.answered {
 			return response(x.status, map[string]any{"__type": x.kind, "message": "told by the test"}), nil
 		}
