@@ -105,7 +105,8 @@
 //	         wait in a lane, nothing is sent for a second time (11).
 //	TASK     of Step Functions: an end is announced to its due entry before it is
 //	         written, so that the sweep finds an end of which the task has not been
-//	         told; the worker that wrote it tells it at once.
+//	         told; the worker that wrote it tells it at once. The sweep looks for
+//	         due tasks beside everything else: no backlog delays a sign of life.
 //	DEAD     a message that came back too often is not the execution's fault: the
 //	         sweep sends for it later, at growing intervals (9). Only what has
 //	         crashed repeatedly ends (8, 12).

@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -23,9 +22,10 @@ const (
 )
 
 // Sweep is the minute's work: due entries become messages, and starts older
-// than three minutes that are still open get an entry. It may run twice at a
-// time, or die anywhere. The first error does not stop the rest, and neither
-// half waits for the other: many dues must not keep orphans from being found.
+// than three minutes that are still open get an entry, and tasks of Step Functions
+// hear what is due. It may run twice at a time, or die anywhere. The first error
+// does not stop the rest, and no part waits for another: many dues must keep
+// neither orphans from being found nor a task from its sign of life.
 func (r *Runner) Sweep(ctx context.Context) error {
 	return r.sweep(ctx, r.now()-r.times.SweepLag.Milliseconds(), false)
 }
@@ -36,12 +36,13 @@ func (r *Runner) Sweep(ctx context.Context) error {
 func (r *Runner) SweepAll(ctx context.Context) error { return r.sweep(ctx, r.now(), true) }
 
 func (r *Runner) sweep(ctx context.Context, upTo int64, send bool) error {
-	var starts error
+	var starts, tasks error
 	var wg sync.WaitGroup
 	wg.Go(func() { starts = r.sweepStarts(ctx, upTo, send) })
+	wg.Go(func() { tasks = r.sweepTasks(ctx) })
 	due := r.sweepDue(ctx)
 	wg.Wait()
-	return errors.Join(due, starts)
+	return errors.Join(due, starts, tasks)
 }
 
 // dueSweepers is how many due shards are swept at a time. Each entry takes a
@@ -51,36 +52,40 @@ const dueSweepers = 8
 
 func (r *Runner) sweepDue(ctx context.Context) error {
 	waiting := r.backlogs(ctx)
+	return eachDueShard(func(shard int) error {
+		var errs []error
+		err := r.queryDue(ctx, shard, dueAhead, func(it table.Item) error {
+			if it.SK == record.TaskSK {
+				return nil
+			}
+			if err := r.sweepEntry(ctx, it.PK, waiting); err != nil {
+				errs = append(errs, err)
+			}
+			return ctx.Err()
+		})
+		return errors.Join(append(errs, err)...)
+	})
+}
+
+// eachDueShard calls f for each due shard, some at a time.
+func eachDueShard(f func(shard int) error) error {
 	var errs [record.DueShards]error
-	var tasks [record.DueShards][]string
 	var wg sync.WaitGroup
 	for n := range dueSweepers {
 		wg.Go(func() {
 			for shard := n; shard < record.DueShards; shard += dueSweepers {
-				tasks[shard], errs[shard] = r.sweepDueShard(ctx, shard, waiting)
+				errs[shard] = f(shard)
 			}
 		})
 	}
 	wg.Wait()
-	return errors.Join(append(errs[:], r.sweepTasks(ctx, slices.Concat(tasks[:]...)))...)
+	return errors.Join(errs[:]...)
 }
 
-// sweepDueShard looks at the entries of one shard and returns whose tasks of
-// Step Functions are due.
-func (r *Runner) sweepDueShard(ctx context.Context, shard int, waiting map[queue.Lane]int) (tasks []string, err error) {
-	var errs []error
-	q := table.Query{Index: table.Due, PK: record.DueShard(shard), To: strconv.FormatInt(r.now()+dueAhead.Milliseconds(), 10)}
-	err = r.query(ctx, q, func(it table.Item) error {
-		if it.SK == record.TaskSK {
-			tasks = append(tasks, it.PK)
-			return nil
-		}
-		if err := r.sweepEntry(ctx, it.PK, waiting); err != nil {
-			errs = append(errs, err)
-		}
-		return ctx.Err()
-	})
-	return tasks, errors.Join(append(errs, err)...)
+// queryDue calls each for the entries of a due shard that are due within ahead.
+func (r *Runner) queryDue(ctx context.Context, shard int, ahead time.Duration, each func(table.Item) error) error {
+	to := strconv.FormatInt(r.now()+ahead.Milliseconds(), 10)
+	return r.query(ctx, table.Query{Index: table.Due, PK: record.DueShard(shard), To: to}, each)
 }
 
 // sweepEntry looks at one due entry. The index may lag, so META decides.

@@ -1,8 +1,10 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,19 +18,41 @@ import (
 // not answer holds each for seconds.
 const taskSweepers = 16
 
-// sweepTasks looks at the tasks that are due, after everything else that is.
-func (r *Runner) sweepTasks(ctx context.Context, pks []string) error {
+// sweepTasks looks at the tasks that are due. They are found by a reading of the
+// due shards of their own: an entry of theirs stands behind all that was due
+// before it, and working those off may take longer than a heartbeat lasts.
+func (r *Runner) sweepTasks(ctx context.Context) error {
+	due, err := r.dueTasks(ctx)
 	errs := make([]error, taskSweepers)
 	var wg sync.WaitGroup
-	for n := range min(taskSweepers, len(pks)) {
+	for n := range min(taskSweepers, len(due)) {
 		wg.Go(func() {
-			for i := n; i < len(pks) && ctx.Err() == nil; i += taskSweepers {
-				errs[n] = errors.Join(errs[n], r.sweepTask(ctx, pks[i]))
+			for i := n; i < len(due) && ctx.Err() == nil; i += taskSweepers {
+				errs[n] = errors.Join(errs[n], r.sweepTask(ctx, due[i].PK))
 			}
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return errors.Join(errors.Join(errs...), err)
+}
+
+// dueTasks are the entries of the tasks that are due, the longest due first. What
+// could not be read does not keep the rest from being looked at.
+func (r *Runner) dueTasks(ctx context.Context) ([]table.Item, error) {
+	var found [record.DueShards][]table.Item
+	err := eachDueShard(func(shard int) error {
+		return r.queryDue(ctx, shard, taskEarly, func(it table.Item) error {
+			if it.SK == record.TaskSK {
+				found[shard] = append(found[shard], it)
+			}
+			return nil
+		})
+	})
+	due := slices.Concat(found[:]...)
+	slices.SortStableFunc(due, func(a, b table.Item) int {
+		return cmp.Compare(a.Attrs[table.DueSK].Int(), b.Attrs[table.DueSK].Int())
+	})
+	return due, err
 }
 
 // sweepTask looks at a task's due entry: an ended execution's task is told, an

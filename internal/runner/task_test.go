@@ -219,6 +219,30 @@ func TestTaskHeartbeat(t *testing.T) {
 	}
 }
 
+// However many dues stand before a task in its shard, and however long they take,
+// its sign of life is given meanwhile.
+func TestHeartbeatsDoNotWaitForDues(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document(sleeper)
+		api, s := w.process("api"), w.process("s")
+		due, err := api.start(runner.StartRequest{Workflow: "sleeper", Delay: 30 * time.Minute})
+		w.accepted("start", err)
+		w.pass(30*time.Minute - 30*time.Second)
+		token := ""
+		for id := ""; record.DuePK(id) != record.DuePK(due.ID); {
+			token += "t"
+			task, err := api.start(runner.StartRequest{Workflow: "sleeper", Task: &runner.TaskRequest{Token: token, Heartbeat: runner.MinHeartbeat}})
+			w.accepted("start", err)
+			id = task.ID
+		}
+		w.pass(time.Minute) // its entry is due 30 s after the other
+		w.when(s, sending(record.WhyWatch), meanwhile(func() {
+			w.until("the task has its sign of life", 10*time.Second, func() bool { return len(w.told(token, true)) > 0 })
+		}))
+		w.accepted("the sweep", s.sweep())
+	})
+}
+
 // A worker that dies over the end of a long wait, and a TASK that was not looked
 // at for an hour: the sweeper was told before.
 func TestTaskAfterALongWait(t *testing.T) {
