@@ -2,6 +2,8 @@ package expr
 
 import (
 	"errors"
+	"math"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -118,6 +120,30 @@ func TestEvaluationIsBounded(t *testing.T) {
 		var e *Error
 		if !errors.As(err, &e) {
 			t.Errorf("%.50s: got %v, want an *Error", src, err)
+		}
+	}
+}
+
+// Numbers beyond int are floating-point, whatever they came in.
+func TestNumbersBeyondIntKeepTheirSize(t *testing.T) {
+	t.Parallel()
+	for v, want := range map[any]string{
+		uint64(math.MaxUint64): `18446744073709552000`, uint64(1 << 63): `9223372036854775808`,
+		uint64(math.MaxInt64): `9223372036854775807`, uint8(255): `255`, int64(math.MinInt64): `-9223372036854775808`,
+	} {
+		b, err := Encode([]any{v})
+		if err != nil {
+			t.Errorf("%v: %v", v, err)
+			continue
+		}
+		got, err := Decode(b)
+		if err != nil {
+			t.Errorf("%v: %v", v, err)
+			continue
+		}
+		same, err := Decode([]byte("[" + want + "]"))
+		if err != nil || !reflect.DeepEqual(got, same) {
+			t.Errorf("%v became %s, want %s (%v)", v, b, want, err)
 		}
 	}
 }

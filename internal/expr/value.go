@@ -94,7 +94,10 @@ func reflected(v reflect.Value, depth int, m *meter) (any, error) {
 	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return int(v.Int()), nil
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return int(v.Uint()), nil //nolint:gosec // counts and bytes only
+		if n := v.Uint(); n > math.MaxInt64 {
+			return float64(n), nil // as Decode reads it
+		}
+		return int(v.Uint()), nil //nolint:gosec // it fits
 	case reflect.Float32:
 		return normal(v.Float(), depth, m)
 	case reflect.String:
