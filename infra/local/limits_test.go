@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/seed-926d1ba8/stepline/internal/api"
 	"github.com/seed-926d1ba8/stepline/internal/app/local"
+	"github.com/seed-926d1ba8/stepline/internal/expr"
 	"github.com/seed-926d1ba8/stepline/internal/record"
 	"github.com/seed-926d1ba8/stepline/internal/runner"
 	"github.com/seed-926d1ba8/stepline/internal/sign"
@@ -26,12 +28,16 @@ func TestReadmesLimitsAreTheCodes(t *testing.T) {
 		"an execution's `timeout`": {{workflow.DefaultTimeout / day}, {workflow.MaxTimeout / day}},
 		"kept after the end, counted from the deadline; idempotency key": {{runner.Retention / day, runner.KeyLife / time.Hour}, {}},
 		"input of a start; answer of a call; value of a step":            {{}, {api.MaxInput >> 20, step.MaxResponse >> 20, record.MaxValue >> 20}},
-		"steps; document":                                   {{}, {workflow.MaxSteps, workflow.MaxDocument >> 10}},
-		"body of a webhook; the input made of it":           {{}, {api.MaxEvent >> 20, record.MaxValue >> 20}},
-		"a webhook's timestamp; its event is known for one": {{sign.DefaultTolerance / time.Minute, workflow.DefaultDedupe / day}, {sign.MaxTolerance / day, workflow.MaxDedupe / day}},
-		"token of a task of Step Functions; its output":     {{}, {api.MaxTaskToken, step.MaxTaskOutput >> 10}},
-		"heartbeat of such a task":                          {{}, {runner.MinHeartbeat / time.Minute, workflow.MaxTimeout / day}},
-		"executions worked on at once, on one machine":      {{c.Workers}, {}},
+		"steps; document":                                                                    {{}, {workflow.MaxSteps, workflow.MaxDocument >> 10}},
+		"body of a webhook; the input made of it":                                            {{}, {api.MaxEvent >> 20, record.MaxValue >> 20}},
+		"a webhook's timestamp; its event is known for one":                                  {{sign.DefaultTolerance / time.Minute, workflow.DefaultDedupe / day}, {sign.MaxTolerance / day, workflow.MaxDedupe / day}},
+		"token of a task of Step Functions; its output":                                      {{}, {api.MaxTaskToken, step.MaxTaskOutput >> 10}},
+		"heartbeat of such a task":                                                           {{}, {runner.MinHeartbeat / time.Minute, workflow.MaxTimeout / day}},
+		"schemas in an `input` or `schema`, and applying to one place of a value; a pattern": {{}, {workflow.MaxSubschemas, workflow.MaxPattern}},
+		"comparisons to check one value against its schema; faults told of it":               {{}, {workflow.MaxEffort, workflow.MaxViolations}},
+		"an expression; the steps of a template's expressions together; its result":          {{}, {expr.MaxSource, expr.MaxWork / 1_000_000, expr.MaxResult >> 20}},
+		"a whole number that is exact; those beyond are floating-point, and rounded":         {{}, {math.MaxInt}},
+		"executions worked on at once, on one machine":                                       {{c.Workers}, {}},
 	}
 	_, table, _ := strings.Cut(readme(t), "**Limits and defaults**")
 	table, _, _ = strings.Cut(table, "\n## ")
