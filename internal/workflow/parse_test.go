@@ -152,6 +152,21 @@ func TestSyntaxErrors(t *testing.T) {
 	}
 }
 
+// Editors put a byte order mark in front of what they save.
+func TestByteOrderMark(t *testing.T) {
+	t.Parallel()
+	for _, doc := range []string{`{"name":"w","steps":[{"id":"a","type":"transform","output":1}]}`, "name: w\nsteps: [{id: a, type: transform, output: 1}]"} {
+		plain, err := Parse([]byte(doc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		marked, err := Parse([]byte("\ufeff" + doc))
+		if err != nil || !bytes.Equal(marked.Source(), plain.Source()) {
+			t.Errorf("%s: got %v, want the same document as without the mark", doc, err)
+		}
+	}
+}
+
 func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := Parse([]byte("name: W\ntimeout: x\nfoo: 1\nsteps:\n  - {id: a, type: transform, output: \"{{ nope }}\"}\n  - {id: b, type: http, request: {url: x}}\n"))

@@ -24,7 +24,8 @@ func read(data []byte) (any, error) {
 	if len(data) > MaxDocument {
 		return nil, Faults{{"", fmt.Sprintf("the document must be at most %d bytes; this one has %d", MaxDocument, len(data))}}
 	}
-	if head := bytes.TrimLeft(data, " \t\r\n\ufeff"); len(head) > 0 && head[0] == '{' {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, which editors put there
+	if head := bytes.TrimLeft(data, " \t\r\n"); len(head) > 0 && head[0] == '{' {
 		return readJSON(data)
 	}
 	return readYAML(data)
