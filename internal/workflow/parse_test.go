@@ -167,6 +167,20 @@ func TestByteOrderMark(t *testing.T) {
 	}
 }
 
+func TestVersionOfYAML(t *testing.T) {
+	t.Parallel()
+	const doc = "name: w\nvars: {v: '%YAML 1.2'}\nsteps: [{id: a, type: transform, output: 1}]\n"
+	for _, head := range []string{"%YAML 1.2\n---\n", "# first\n\n%YAML  1.2 # then\n---\n", "\ufeff%YAML 1.2\r\n---\r\n", "%YAML 1.1\n---\n"} {
+		if d, err := Parse([]byte(head + doc)); err != nil || d.Vars["v"] != "%YAML 1.2" {
+			t.Errorf("%q: got %v, want the document", head, err)
+		}
+	}
+	var syntax *SyntaxError
+	if _, err := Parse([]byte("%YAML 2.0\n---\n" + doc)); !errors.As(err, &syntax) {
+		t.Errorf("got %v, want that YAML 2.0 is not known", err)
+	}
+}
+
 func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := Parse([]byte("name: W\ntimeout: x\nfoo: 1\nsteps:\n  - {id: a, type: transform, output: \"{{ nope }}\"}\n  - {id: b, type: http, request: {url: x}}\n"))

@@ -96,10 +96,14 @@ func twice(data []byte) error {
 	}
 }
 
+// version12 is what a document may begin with to say that it is YAML 1.2, which
+// it is read as; the library knows the directive of 1.1 only.
+var version12 = regexp.MustCompile(`\A((?:[ \t]*(?:#[^\n]*)?\r?\n)*%YAML[ \t]+1\.)2([ \t\r\n])`)
+
 var yamlLine = regexp.MustCompile(`^yaml: (line (\d+): )?(.*)$`)
 
 func readYAML(data []byte) (any, error) {
-	d := yaml.NewDecoder(bytes.NewReader(data))
+	d := yaml.NewDecoder(bytes.NewReader(version12.ReplaceAll(data, []byte("${1}1${2}"))))
 	var root yaml.Node
 	if err := d.Decode(&root); err != nil {
 		if errors.Is(err, io.EOF) {
