@@ -181,6 +181,26 @@ func TestVersionOfYAML(t *testing.T) {
 	}
 }
 
+// A zero in front is most often that of a postal code or of a telephone number.
+func TestNumbersWithAZeroInFront(t *testing.T) {
+	t.Parallel()
+	parse := func(v string) (*Document, error) {
+		return Parse([]byte("name: w\nvars: {v: " + v + "}\nsteps: [{id: a, type: transform, output: 1}]"))
+	}
+	for _, v := range []string{"01234", "0089", "-017", "+017", "00", "0_17", "-0o17", "+0x1F", "-0b11"} {
+		_, err := parse(v)
+		var faults Faults
+		if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Pointer != "/vars/v" || !strings.Contains(faults[0].Detail, "the number "+v+" means another one") {
+			t.Errorf("%s: got %v, want one fault", v, err)
+		}
+	}
+	for v, want := range map[string]any{"0": 0, "-0.5": -0.5, "00.5": 0.5, "0o17": 15, "0x1F": 31, "1234": 1234, "-12": -12, "'01234'": "01234", "01-02": "01-02", "0049 30 1": "0049 30 1"} {
+		if d, err := parse(v); err != nil || d.Vars["v"] != want {
+			t.Errorf("%s: got %v, want %v", v, err, want)
+		}
+	}
+}
+
 func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := Parse([]byte("name: W\ntimeout: x\nfoo: 1\nsteps:\n  - {id: a, type: transform, output: \"{{ nope }}\"}\n  - {id: b, type: http, request: {url: x}}\n"))

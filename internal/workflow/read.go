@@ -129,6 +129,11 @@ func readYAML(data []byte) (any, error) {
 	return v, nil
 }
 
+// ambiguous are numbers with a zero in front, which YAML 1.1 and the library
+// read as octal and YAML 1.2 as decimal, and those with a sign before the base,
+// which YAML 1.2 does not take for numbers.
+var ambiguous = regexp.MustCompile(`^([-+]?0[0-9_]+|[-+]0[box].*)$`)
+
 type yamlReader struct {
 	nodes  int
 	size   int  // of the keys and scalars
@@ -196,6 +201,9 @@ func (y *yamlReader) scalar(pointer string, n *yaml.Node) any {
 	case "!!null":
 		return nil
 	case "!!bool", "!!int", "!!float":
+		if ambiguous.MatchString(n.Value) {
+			return y.fault(pointer, n, fmt.Sprintf("the number %s means another one in each version of YAML; write it without a zero in front, or in quotes if it is a string", n.Value))
+		}
 		var v any
 		if err := n.Decode(&v); err != nil {
 			return y.fault(pointer, n, "the value cannot be read; put it in quotes if it is a string")
