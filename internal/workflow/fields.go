@@ -25,12 +25,16 @@ var (
 	aSchema     = map[string]any{"type": []any{"object", "boolean"}}
 	aDuration   = map[string]any{"type": "string", "description": `such as "500ms", "90s", "2h" or "1d12h"`}
 	aTemplate   = map[string]any{"description": "strings may hold {{ expressions }}"}
+	aNewStepID  = map[string]any{"type": "string", "pattern": idPattern, "not": map[string]any{"enum": reservedIDs}}
 	aStepID     = map[string]any{"type": "string", "pattern": idPattern}
 	aName       = map[string]any{"type": "string", "pattern": namePattern}
 	aRetry      = map[string]any{"oneOf": []any{map[string]any{"type": "string", "enum": presetNames()}, ref("retry")}}
 	aRequest    = ref("request")
 	needsSchema = map[string]any{"type": "array", "items": aStepID, "uniqueItems": true}
 )
+
+// reservedIDs say from where a retry begins, as a step's id does.
+var reservedIDs = []any{"failed", "start"}
 
 func ref(name string) map[string]any { return map[string]any{"$ref": "#/$defs/" + name} }
 
@@ -51,7 +55,7 @@ var documentFields = fields{
 
 // commonFields are those of every step.
 var commonFields = fields{
-	"id":             {aStepID, true},
+	"id":             {aNewStepID, true},
 	"type":           {map[string]any{"type": "string", "enum": typeNames()}, true},
 	"when":           {text, false},
 	"needs":          {needsSchema, false},

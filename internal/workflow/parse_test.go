@@ -68,6 +68,8 @@ func TestFaults(t *testing.T) {
 		"later strategy":     {step("{id: a, type: http, request: {url: \"http://x\"}, retry: {strategy: linear}}"), `/steps/0/retry/strategy: "linear" is not supported`},
 		"unknown type":       {step("{id: a, type: foo}"), "/steps/0/type: must be one of http, transform, wait, callback, webhook and stepfunctions"},
 		"bad id":             {step("{id: 1a, type: transform, output: 1}"), "/steps/0/id: must be 1 to 64"},
+		"reserved id":        {step("{id: start, type: transform, output: 1}"), `/steps/0/id: must not be "start": a retry from there`},
+		"other reserved id":  {step("{id: failed, type: transform, output: 1}\n  - {id: a, type: transform, output: 1, needs: [failed]}"), `/steps/0/id: must not be "failed"`},
 		"duplicate id":       {step("{id: a, type: transform, output: 1}\n  - {id: a, type: transform, output: 1}"), "/steps/1/id: the id \"a\" is there twice"},
 		"unknown need":       {step("{id: a, type: transform, output: 1, needs: [b]}"), `/steps/0/needs/0: there is no step "b"`},
 		"empty need":         {step("{id: a, type: transform, output: 1, needs: ['']}"), "/steps/0/needs/0: must be the id of a step"},
@@ -197,6 +199,23 @@ func TestNumbersWithAZeroInFront(t *testing.T) {
 	for v, want := range map[string]any{"0": 0, "-0.5": -0.5, "00.5": 0.5, "0o17": 15, "0x1F": 31, "1234": 1234, "-12": -12, "'01234'": "01234", "01-02": "01-02", "0049 30 1": "0049 30 1"} {
 		if d, err := parse(v); err != nil || d.Vars["v"] != want {
 			t.Errorf("%s: got %v, want %v", v, err, want)
+		}
+	}
+}
+
+// Ids are compared by their case, and only as they stand do two of them mean
+// something else to a retry.
+func TestReservedIDs(t *testing.T) {
+	t.Parallel()
+	for id, fine := range map[string]bool{"start": false, "failed": false, "Start": true, "FAILED": true, "started": true} {
+		doc := `{"name":"w","steps":[{"id":"` + id + `","type":"transform","output":1},{"id":"b","type":"transform","output":1,"needs":["` + id + `"]}]}`
+		_, err := Parse([]byte(doc))
+		var faults Faults
+		if fine != (err == nil) || !fine && (!errors.As(err, &faults) || len(faults) != 1) {
+			t.Errorf("%s: got %v, want it taken: %t, or one fault", id, err, fine)
+		}
+		if schemaAccepts(t, doc) != fine {
+			t.Errorf("%s: the schema differs", id)
 		}
 	}
 }

@@ -113,6 +113,9 @@ func (p *parser) common(d *draft, o map[string]any) {
 		} else {
 			p.fault(d.pointer+"/id", "must be 1 to 64 letters, digits, - and _, and begin with a letter")
 		}
+		if slices.Contains(reservedIDs, any(id)) {
+			p.fault(d.pointer+"/id", "must not be %q: a retry from there means the whole workflow, or the steps that failed", id)
+		}
 	}
 	s.SkipDependents = p.boolean(d.pointer, o, "skipDependents", false)
 	if s.SkipDependents && !hasKey(o, "when") {
