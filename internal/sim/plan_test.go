@@ -69,6 +69,9 @@ func newPlan(name string, d *dice) *plan {
 		if p.timeout > 0 && s.timeout > p.timeout {
 			s.timeout = p.timeout
 		}
+		if p.timeout > 0 && s.attempt > p.timeout {
+			s.attempt = p.timeout
+		}
 		if s.timeout > 0 && s.attempt > s.timeout {
 			s.attempt = s.timeout
 		}
@@ -223,6 +226,9 @@ func (p *plan) source() []byte {
 			o["output"] = object{"v": "{{ " + p.sum(s) + " }}"}
 		case "wait":
 			o["duration"] = duration(s.span)
+			if p.timeout > 0 && s.span > p.timeout { // known to be impossible, it would be refused
+				o["duration"] = "{{ '" + duration(s.span) + "' }}"
+			}
 		default:
 			body := object{"v": "{{ " + p.sum(s) + " }}"}
 			if s.kind == "callback" {

@@ -39,6 +39,7 @@ type parser struct {
 	vars     map[string]any
 	retry    retry.Policy
 	timeout  time.Duration
+	limited  bool     // timeout was given; a start may give another than the default
 	given    []string // ids as they stand there, where the graph has a fault; nil where it has none
 }
 
@@ -70,7 +71,7 @@ func (p *parser) document(v any) *Document {
 		}
 	}
 	if d, ok := p.duration("", o, "timeout", MaxTimeout); ok {
-		doc.Timeout = d
+		doc.Timeout, p.limited = d, true
 	}
 	p.vars, p.timeout, p.retry = doc.Vars, doc.Timeout, retry.Production
 	if raw, there := o["retry"]; there {

@@ -21,7 +21,7 @@ steps:
     type: transform
     output: {total: "{{ steps.load.output.total * 2 }}"}
   - {id: ask, type: callback, when: steps.big.output.total > 10, timeout: 10m, schema: {type: object}, request: {method: POST, url: "http://x/ask", body: {url: "{{ callback.url }}"}}}
-  - {id: side, type: wait, needs: [load], duration: 1d12h}
+  - {id: side, type: wait, needs: [load], duration: 12m30s}
   - {id: last, type: http, needs: [ask, side], idempotent: false, attemptTimeout: 10s, timeout: 2m, retry: none, request: {url: "https://example.com/{{ input.id }}"}}
 output: {done: "{{ steps.last.status }}"}
 `
@@ -94,6 +94,9 @@ func TestFaults(t *testing.T) {
 		"step too long":      {"name: w\ntimeout: 1m\nsteps: [{id: a, type: http, timeout: 2m, request: {url: \"http://x\"}}]", "/steps/0/timeout: must not be beyond the workflow's timeout"},
 		"attempt too long":   {step("{id: a, type: http, attemptTimeout: 15m, request: {url: \"http://x\"}}"), "/steps/0/attemptTimeout: must be at most 14m"},
 		"attempt over step":  {step("{id: a, type: http, timeout: 5s, attemptTimeout: 6s, request: {url: \"http://x\"}}"), "must not be beyond the step's timeout"},
+		"wait over all":      {"name: w\ntimeout: 1h\nsteps: [{id: a, type: wait, duration: 2h}]", "/steps/0/duration: must not be beyond the workflow's timeout of 1h"},
+		"attempt over all":   {"name: w\ntimeout: 1s\nsteps: [{id: a, type: http, attemptTimeout: 14m, request: {url: \"http://x\"}}]", "/steps/0/attemptTimeout: must not be beyond the workflow's timeout of 1s"},
+		"announcement":       {"name: w\ntimeout: 1m\nsteps: [{id: a, type: callback, attemptTimeout: 2m, request: {url: \"http://x\"}}]", "/steps/0/attemptTimeout: must not be beyond the workflow's timeout of 1m"},
 		"year":               {"name: w\ntimeout: 366d\nsteps: [{id: a, type: transform, output: 1}]", "/timeout: must be at most 365d"},
 		"attempts":           {step("{id: a, type: http, retry: {attempts: 101}, request: {url: \"http://x\"}}"), "/steps/0/retry/attempts: must be a whole number from 1 to 100"},
 		"max below initial":  {step("{id: a, type: http, retry: {initial: 5s, max: 1s}, request: {url: \"http://x\"}}"), "/steps/0/retry/max: must not be less"},
@@ -216,6 +219,23 @@ func TestReservedIDs(t *testing.T) {
 		}
 		if schemaAccepts(t, doc) != fine {
 			t.Errorf("%s: the schema differs", id)
+		}
+	}
+}
+
+// Only what was given can contradict: defaults make room.
+func TestDurationsThatMakeRoom(t *testing.T) {
+	t.Parallel()
+	for name, doc := range map[string]string{
+		"as long as all":      "timeout: 1h\nsteps: [{id: a, type: wait, duration: 1h}]",
+		"beyond the default":  "steps: [{id: a, type: wait, duration: 40d}]",
+		"known later":         "timeout: 1h\nsteps: [{id: a, type: wait, duration: '{{ input.d }}'}]",
+		"default attempt":     "timeout: 1s\nsteps: [{id: a, type: http, request: {url: 'http://x'}}]",
+		"default in the step": "timeout: 1m\nsteps: [{id: a, type: http, timeout: 1s, request: {url: 'http://x'}}]",
+		"attempt of all":      "timeout: 1m\nsteps: [{id: a, type: http, attemptTimeout: 1m, request: {url: 'http://x'}}]",
+	} {
+		if _, err := Parse([]byte("name: w\n" + doc)); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -157,8 +157,11 @@ func (p *parser) calls(d *draft) {
 		limit = 0 // there, timeout is how long the callback is waited for
 	}
 	if t, ok := p.duration(d.pointer, o, "attemptTimeout", MaxAttemptTimeout); ok {
-		if s.AttemptTimeout = t; limit > 0 && t > limit {
+		switch s.AttemptTimeout = t; {
+		case limit > 0 && t > limit:
 			p.fault(d.pointer+"/attemptTimeout", "must not be beyond the step's timeout of %s", FormatDuration(limit))
+		case t > p.timeout:
+			p.fault(d.pointer+"/attemptTimeout", "must not be beyond the workflow's timeout of %s", FormatDuration(p.timeout))
 		}
 	} else if limit > 0 {
 		s.AttemptTimeout = min(s.AttemptTimeout, limit)
@@ -218,7 +221,9 @@ func (p *parser) wait(d draft, scope expr.Scope) {
 	}
 	if src, ok := p.text(d.pointer, o, "duration"); ok {
 		if s.Duration = p.template(d.pointer+"/duration", src, scope); s.Duration != nil && s.Duration.Static() {
-			p.duration(d.pointer, o, "duration", MaxTimeout)
+			if t, ok := p.duration(d.pointer, o, "duration", MaxTimeout); ok && p.limited && t > p.timeout {
+				p.fault(d.pointer+"/duration", "must not be beyond the workflow's timeout of %s", FormatDuration(p.timeout))
+			}
 		}
 	}
 	if src, ok := p.text(d.pointer, o, "until"); ok {
