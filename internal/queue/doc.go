@@ -6,4 +6,8 @@
 // once and unordered. A received message is invisible for its lane's
 // visibility timeout and comes back unless it is acknowledged; after the
 // lane's maximum of receives it moves to the dead-letter lane.
+//
+// A handler gets a batch and answers it as a whole, since on Lambda there is one
+// answer for an invocation. Where the pump lives in the same process it also
+// takes the report of each delivery as it ends, by Delivery's Done.
 package queue

@@ -49,11 +49,17 @@ type Delivery struct {
 	Lane     Lane
 	// Receipt is the driver's handle of this one receipt.
 	Receipt string
+	// Done reports this delivery before its batch has ended: ok acknowledges
+	// it, otherwise it comes back. The first report counts, whatever the
+	// handler returns or how it ends. Only an embedded pump offers it; nil where
+	// a batch is answered as a whole, as on Lambda.
+	Done func(ok bool)
 }
 
 // Handler works on a batch and returns the ids of the deliveries that failed
-// and must come back (partial batch failure). Its context carries the
-// invocation's deadline.
+// and must come back (partial batch failure); of those that it has not reported
+// by Done, the others are acknowledged. Its context carries the invocation's
+// deadline.
 type Handler func(ctx context.Context, ds []Delivery) (failed []string)
 
 // Queue sends. Implementations are safe for concurrent use.

@@ -22,16 +22,14 @@ func (r *Runner) Handle(ctx context.Context, ds []queue.Delivery) []string {
 
 var _ queue.Handler = (*Runner)(nil).Handle
 
+// each calls f for all of a batch at once. Where the pump takes it, it hears of
+// each as it ends, so that a slow one does not keep the others' places.
 func (r *Runner) each(ctx context.Context, ds []queue.Delivery, f func(context.Context, queue.Delivery) error) []string {
 	errs := make([]error, len(ds))
 	one := func(i int) {
-		defer func() {
-			if p := recover(); p != nil {
-				r.log.Error("panic", "message", ds[i].ID, "panic", p, "stack", string(debug.Stack()))
-				errs[i] = errors.New("panic")
-			}
-		}()
-		errs[i] = f(ctx, ds[i])
+		if errs[i] = r.guarded(ctx, ds[i], f); ds[i].Done != nil {
+			ds[i].Done(errs[i] == nil)
+		}
 	}
 	if len(ds) == 1 {
 		one(0)
@@ -45,11 +43,24 @@ func (r *Runner) each(ctx context.Context, ds []queue.Delivery, f func(context.C
 	var failed []string
 	for i, err := range errs {
 		if err != nil {
-			r.log.LogAttrs(ctx, slog.LevelWarn, "message not done", slog.String("message", ds[i].ID), slog.Int("receives", ds[i].Receives), slog.Any("error", err))
 			failed = append(failed, ds[i].ID)
 		}
 	}
 	return failed
+}
+
+// guarded calls f for one delivery; a panic is an error as well.
+func (r *Runner) guarded(ctx context.Context, d queue.Delivery, f func(context.Context, queue.Delivery) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.log.Error("panic", "message", d.ID, "panic", p, "stack", string(debug.Stack()))
+			err = errors.New("panic")
+		}
+		if err != nil {
+			r.log.LogAttrs(ctx, slog.LevelWarn, "message not done", slog.String("message", d.ID), slog.Int("receives", d.Receives), slog.Any("error", err))
+		}
+	}()
+	return f(ctx, d)
 }
 
 // errNotMine ends work under a lease that is no longer held: the message is

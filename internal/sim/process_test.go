@@ -62,6 +62,7 @@ type invocation struct {
 	leases   map[string]*lease // by pk
 	start    *startOp          // what a start asks for
 	hands    []string          // pks of the messages in hand
+	reported map[string]bool   // ids of messages that are done or have failed
 	replaced map[string]int    // by pk: messages sent while some of its are in hand
 	unnoted  map[string]bool   // pks a sweep has sent for and not yet put off
 }
@@ -209,7 +210,7 @@ func (w *world) invoke(h *host, kind string, lane queue.Lane, limit time.Duratio
 	w.invocations++
 	inv := &invocation{
 		id: w.invocations, proc: p, kind: kind, lane: lane, deadline: w.since() + limit,
-		done: make(chan struct{}), leases: map[string]*lease{}, unnoted: map[string]bool{}, replaced: map[string]int{},
+		done: make(chan struct{}), leases: map[string]*lease{}, unnoted: map[string]bool{}, replaced: map[string]int{}, reported: map[string]bool{},
 	}
 	h.active++
 	p.invocations = append(w.running(p), inv)

@@ -159,6 +159,17 @@ func (w *world) startBatch(h *host, l queue.Lane, batch []queue.Delivery) {
 	}
 	var inv *invocation
 	started := make(chan struct{})
+	if w.mode == embedded { // elsewhere a batch is answered as a whole
+		for i, d := range batch {
+			batch[i].Done = func(ok bool) {
+				var failed []string
+				if !ok {
+					failed = []string{d.ID}
+				}
+				w.acknowledge(inv, []queue.Delivery{d}, failed)
+			}
+		}
+	}
 	inv = w.invoke(h, kind, l, wiring[l].timeout, func(ctx context.Context, r *runner.Runner) {
 		<-started
 		if w.broken(inv) {
@@ -203,7 +214,8 @@ func (w *world) find(l queue.Lane, id string) *message {
 
 // acknowledge deletes what was done. What failed stays in flight until its
 // visibility timeout, or comes back at once where the queue is embedded. An
-// outdated receipt deletes in one case of two, as on SQS.
+// outdated receipt deletes in one case of two, as on SQS. The first report of a
+// delivery counts.
 func (w *world) acknowledge(inv *invocation, batch []queue.Delivery, failed []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -217,9 +229,10 @@ func (w *world) acknowledge(inv *invocation, batch []queue.Delivery, failed []st
 	now := w.since()
 	for _, d := range batch {
 		m := w.find(d.Lane, d.ID)
-		if m == nil {
+		if m == nil || inv.reported[d.ID] {
 			continue
 		}
+		inv.reported[d.ID] = true
 		roll := dice(mix(mixString(w.seed, d.Receipt), uint64(now)))
 		switch {
 		case bad[d.ID]:

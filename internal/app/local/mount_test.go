@@ -134,7 +134,7 @@ func TestBatchSizeIsTheTemplates(t *testing.T) {
 		sizes := make(chan int, 10)
 		ended := make(chan error)
 		go func() {
-			ended <- m.pump(queue.High, m.wiring.Lanes[queue.High]).Run(ctx, func(_ context.Context, ds []queue.Delivery) []string {
+			ended <- m.pump(queue.High, m.wiring.Lanes[queue.High], nil).Run(ctx, func(_ context.Context, ds []queue.Delivery) []string {
 				sizes <- len(ds)
 				return nil
 			})
@@ -160,14 +160,14 @@ func TestMaxReceiveCountIsTheTemplates(t *testing.T) {
 		ended := make(chan error, 2)
 		dead := make(chan struct{})
 		go func() {
-			ended <- m.pump(queue.High, m.wiring.Lanes[queue.High]).Run(ctx, func(ctx context.Context, ds []queue.Delivery) []string {
+			ended <- m.pump(queue.High, m.wiring.Lanes[queue.High], nil).Run(ctx, func(ctx context.Context, ds []queue.Delivery) []string {
 				receives = ds[0].Receives
 				_ = m.Queue.Extend(ctx, ds[0], 0) // back at once, without waiting for the visibility timeout
 				return []string{ds[0].ID}
 			})
 		}()
 		go func() {
-			ended <- m.pump(queue.Dead, m.wiring.Lanes[queue.Dead]).Run(ctx, func(context.Context, []queue.Delivery) []string {
+			ended <- m.pump(queue.Dead, m.wiring.Lanes[queue.Dead], nil).Run(ctx, func(context.Context, []queue.Delivery) []string {
 				close(dead)
 				return nil
 			})

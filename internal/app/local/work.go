@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/seed-926d1ba8/stepline/internal/queue"
 	queuesqlite "github.com/seed-926d1ba8/stepline/internal/queue/sqlite"
@@ -21,16 +20,13 @@ const handOver = 5 * time.Second
 // schedules until ctx ends and what is in hand is finished or handed over.
 func (m *Machine) Work(ctx context.Context) error {
 	var pumps, others errgroup.Group
-	budget := semaphore.NewWeighted(int64(m.config.Workers))
+	slots := m.Queue.Slots(m.config.Workers)
 	for name, l := range m.wiring.Lanes {
 		handler, err := m.Messages(l.Consumer)
 		if err != nil {
 			return err
 		}
-		if name != queue.Dead { // never waits for executions: it takes a moment, and mends
-			handler = shared(budget, int64(m.config.Workers), handler)
-		}
-		pumps.Go(func() error { return m.pump(name, l).Run(ctx, handler) })
+		pumps.Go(func() error { return m.pump(name, l, slots).Run(ctx, handler) })
 	}
 	others.Go(func() error { return m.call(ctx, "first sweep", m.Runner.SweepAll) })
 	for _, s := range m.wiring.Schedules {
@@ -46,35 +42,23 @@ func (m *Machine) Work(ctx context.Context) error {
 	return errors.Join(pumps.Wait(), others.Wait())
 }
 
-func (m *Machine) pump(name queue.Lane, l wiring.Lane) *queuesqlite.Pump {
+// pump feeds a lane. The slots are those of all executions at work, whatever
+// lane they come from.
+func (m *Machine) pump(name queue.Lane, l wiring.Lane, slots *queuesqlite.Slots) *queuesqlite.Pump {
+	if name == queue.Dead { // never waits for executions: it takes a moment, and mends
+		slots = nil
+	}
 	most := m.config.Workers
 	if l.Concurrency > 0 {
 		most = min(most, l.Concurrency*l.Batch)
 	}
 	return m.Queue.Pump(name, queuesqlite.PumpConfig{
 		Batch: l.Batch, Window: l.Window, Timeout: l.Timeout,
-		Concurrency: most, Drain: m.config.Drain + handOver,
+		Concurrency: most, Slots: slots, Drain: m.config.Drain + handOver,
 		OnPanic: func(value any, stack []byte) {
 			m.log.Error("panic in a handler", slog.String("lane", string(name)), slog.Any("panic", value), slog.String("stack", string(stack)))
 		},
 	})
-}
-
-// shared takes the invocation's part of the common budget before it begins. A
-// batch that gets none before its deadline fails as a whole and comes back.
-func shared(budget *semaphore.Weighted, size int64, h queue.Handler) queue.Handler {
-	return func(ctx context.Context, ds []queue.Delivery) []string {
-		n := min(int64(len(ds)), size)
-		if budget.Acquire(ctx, n) != nil {
-			failed := make([]string, len(ds))
-			for i, d := range ds {
-				failed[i] = d.ID
-			}
-			return failed
-		}
-		defer budget.Release(n)
-		return h(ctx, ds)
-	}
 }
 
 // schedule calls a handler regularly.

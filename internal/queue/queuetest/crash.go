@@ -58,3 +58,22 @@ func crashCountsTwice(t *testing.T, f Fixture) {
 	wantDepth(t, f.Queue, queue.Normal, 0, 0, 0)
 	wantDepth(t, f.Queue, queue.Dead, 1, 0, 0)
 }
+
+// What was reported as done is gone although others of its batch were at work
+// when the process died; those come back.
+func crashInBatch(t *testing.T, f Fixture) {
+	send(t, f.Queue, message("slow"), message("done"))
+	c := consume(t, f.Pump(queue.Normal, 10), func(d queue.Delivery) bool {
+		if string(d.Body) == "done" {
+			d.Done(true)
+			time.Sleep(time.Hour) // of the bubble: its batch goes on
+		}
+		return false
+	})
+	c.expect(settled, 2)
+	f = f.Crash()
+	wantDepth(t, f.Queue, queue.Normal, 1, 0, 0)
+	if d := consume(t, f.Pump(queue.Normal, 10), nil).expect(time.Minute, 1)[0]; string(d.Body) != "slow" || d.Receives != 2 {
+		t.Errorf("after the crash %s came with %d receives, want slow with 2", d.Body, d.Receives)
+	}
+}

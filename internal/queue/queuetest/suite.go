@@ -27,7 +27,7 @@ type Fixture struct {
 	// Pump makes a pump of a lane without a batching window.
 	Pump func(l queue.Lane, batch int) queue.Pump
 	// Crash stops the queue as a dying process would and opens what is left.
-	// Only RunCrash needs it.
+	// Only RunCrash needs it, whose deliveries have Done as well.
 	Crash func() Fixture
 }
 
@@ -65,6 +65,22 @@ func RunCrash(t *testing.T, open func(t *testing.T) Fixture) {
 		"CrashDelayed":     crashDelayed,
 		"CrashAfterAck":    crashAfterAck,
 		"CrashCountsTwice": crashCountsTwice,
+		"CrashInBatch":     crashInBatch,
+	} {
+		each(t, name, test, open)
+	}
+}
+
+// RunEarly runs what a pump promises whose deliveries can be reported before
+// their batch has ended (queue.Delivery's Done).
+func RunEarly(t *testing.T, open func(t *testing.T) Fixture) {
+	for name, test := range map[string]func(*testing.T, Fixture){
+		"EarlyDone":          earlyDone,
+		"EarlyFailure":       earlyFailure,
+		"FirstReportCounts":  firstReportCounts,
+		"ReportWithAnswer":   reportWithAnswer,
+		"ReportAfterTheEnd":  reportAfterTheEnd,
+		"ReportOfOldReceipt": reportOfOldReceipt,
 	} {
 		each(t, name, test, open)
 	}

@@ -16,6 +16,7 @@ func TestConformance(t *testing.T) {
 	open := func(t *testing.T) queuetest.Fixture { return fixture(t, t.TempDir()) }
 	queuetest.Run(t, open)
 	queuetest.RunCrash(t, open)
+	queuetest.RunEarly(t, open)
 }
 
 func lanes() map[queue.Lane]Config {

@@ -7,6 +7,14 @@
 // starts from the commit of the message, from the timer, or from the end of
 // another handler.
 //
+// # Slots
+//
+// A batch is what shares an invocation, not what shares a fate: each delivery
+// that its handler reports (queue.Delivery's Done) is acknowledged and frees its
+// slot there and then, and the next message begins in an invocation beside the
+// one that still works. So one slow call of a batch of ten keeps one slot.
+// Lanes can share slots; a message stays in its lane until there is one for it.
+//
 // # What a crash finds
 //
 // A receive is counted in the file, an acknowledgement deletes the row; nobody

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -23,13 +21,16 @@ type PumpConfig struct {
 	// Concurrency is the most deliveries in hand at once, over all
 	// invocations; 0 is 64.
 	Concurrency int
+	// Slots bound the deliveries in hand of several pumps together; nil: only
+	// Concurrency does.
+	Slots *Slots
 	// Timeout is the deadline of one invocation's context; 0: none.
 	Timeout time.Duration
 	// Drain is how long after Run's context has ended the handlers' contexts
 	// go on; 0: as long as they take.
 	Drain time.Duration
-	// OnPanic hears of a handler's panic, after which the whole batch counts
-	// as failed; nil: nobody does.
+	// OnPanic hears of a handler's panic, after which all of the batch that was
+	// not reported as done counts as failed; nil: nobody does.
 	OnPanic func(value any, stack []byte)
 }
 
@@ -40,10 +41,11 @@ type Pump struct {
 	config PumpConfig
 
 	// Guarded by the queue's lock.
-	run    *run // nil: not running
-	free   int  // deliveries it may still take
-	window *time.Timer
-	full   bool // the window is over: take what there is
+	run     *run // nil: not running
+	free    int  // deliveries it may still take
+	window  *time.Timer
+	full    bool // the window is over: take what there is
+	waiting bool // for a slot
 }
 
 // run is one call of Run.
@@ -113,16 +115,19 @@ func (p *Pump) feed() {
 		if ready == 0 {
 			return
 		}
-		n := min(ready, p.config.Batch, p.free)
+		n := min(ready, p.config.Batch, p.free, p.config.Slots.left(p))
+		if n == 0 {
+			return
+		}
 		if n < p.config.Batch && n == ready && p.config.Window > 0 && !p.full {
 			p.startWindow()
 			return
 		}
 		p.stopWindow()
 		p.free -= n
-		ds := p.lane.take(n)
+		p.config.Slots.take(n)
 		p.run.busy.Add(1)
-		go p.invoke(p.run, ds)
+		go p.invoke(p.run, p.lane.take(n))
 	}
 }
 
@@ -151,71 +156,4 @@ func (p *Pump) stopWindow() {
 		p.window = nil
 	}
 	p.full = false
-}
-
-// invoke handles one batch.
-func (p *Pump) invoke(r *run, ds []queue.Delivery) {
-	defer r.busy.Done()
-	ctx := r.ctx
-	if p.config.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, p.config.Timeout)
-		defer cancel()
-	}
-	failed := p.call(ctx, r.handler, ds)
-	p.done(ds, failed)
-}
-
-// call returns which deliveries failed. A panic, a body that cannot be read and
-// an id that was not delivered all fail the batch: what the handler did is not
-// known then.
-func (p *Pump) call(ctx context.Context, h queue.Handler, ds []queue.Delivery) (failed map[string]bool) {
-	all := make(map[string]bool, len(ds))
-	for _, d := range ds {
-		all[d.ID] = true
-	}
-	failed = all
-	defer func() {
-		if value := recover(); value != nil && p.config.OnPanic != nil {
-			p.config.OnPanic(value, debug.Stack())
-		}
-	}()
-	for i := range ds {
-		if len(ds[i].Body) == 0 {
-			id, _ := strconv.ParseInt(ds[i].ID, 36, 64)
-			body, err := p.queue.body(id)
-			if err != nil {
-				return all
-			}
-			ds[i].Body = body
-		}
-	}
-	ids := h(ctx, slices.Clone(ds))
-	some := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		if !all[id] {
-			return all
-		}
-		some[id] = true
-	}
-	failed = some
-	return failed
-}
-
-// done acknowledges what did not fail and takes the next batch.
-func (p *Pump) done(ds []queue.Delivery, failed map[string]bool) {
-	q := p.queue
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var acked []int64
-	for _, d := range ds {
-		if m := q.held(d); m != nil && !failed[d.ID] {
-			m.lane.unhide(m)
-			acked = append(acked, m.id)
-		}
-	}
-	q.remove(acked)
-	p.free += len(ds)
-	q.ready[p.lane] = true
-	q.look()
 }
