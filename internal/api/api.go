@@ -81,6 +81,9 @@ type Config struct {
 	Sources  Sources
 	Events   Events
 	Now      func() time.Time
+	// Trouble is what keeps the store from taking writes; nil: nothing that
+	// would be known beforehand.
+	Trouble func() error
 	// Routes are the calls that are served, from Mounted; nil: all, where
 	// Routes has them.
 	Routes []Route
@@ -97,6 +100,7 @@ type API struct {
 	sources   Sources
 	events    Events
 	now       func() time.Time
+	trouble   func() error
 	requestID func() string
 	log       *slog.Logger
 	routes    []Route
@@ -110,7 +114,7 @@ func New(c Config) (*API, error) {
 		return nil, errors.New("api: Now must be set")
 	}
 	a := &API{
-		engine: c.Engine, reads: c.Reads, registry: c.Registry, sources: c.Sources, events: c.Events, now: c.Now,
+		engine: c.Engine, reads: c.Reads, registry: c.Registry, sources: c.Sources, events: c.Events, now: c.Now, trouble: c.Trouble,
 		requestID: c.RequestID, log: c.Log, routes: c.Routes,
 	}
 	if a.routes == nil {

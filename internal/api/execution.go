@@ -164,6 +164,14 @@ type State struct {
 	Status string `json:"status"`
 }
 
+// health says no more than whether the service can do its work. What is wrong is
+// in the log already, and those who ask often would fill it.
 func (a *API) health(w http.ResponseWriter, _ *http.Request) error {
+	if a.trouble != nil {
+		if err := a.trouble(); err != nil {
+			writeProblem(w, of(problem.Unavailable, "The store takes no writes; the log says why.", nil))
+			return nil //nolint:nilerr // answered
+		}
+	}
 	return respond(w, http.StatusOK, State{Status: "ok"})
 }

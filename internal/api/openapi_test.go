@@ -2,10 +2,13 @@ package api_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -163,5 +166,31 @@ func TestPublicDocuments(t *testing.T) {
 	}
 	if out := b.want(200, "GET", "/v1/health", ""); out.body != "{\"status\":\"ok\"}\n" {
 		t.Errorf("health = %s", out.body)
+	}
+}
+
+// Health is not ok while nothing can be written, and tells the world no more.
+func TestHealthWhileTheStoreTakesNoWrites(t *testing.T) {
+	t.Parallel()
+	var trouble error
+	a, err := api.New(api.Config{Now: func() time.Time { return noon }, Trouble: func() error { return trouble }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		trouble error
+		status  int
+		says    string
+	}{
+		{nil, 200, `"ok"`}, {errors.New("/var/lib is gone"), 503, "The store takes no writes; the log says why."}, {nil, 200, `"ok"`},
+	} {
+		trouble = c.trouble
+		r, w := httptest.NewRequestWithContext(t.Context(), "GET", "/v1/health", nil), httptest.NewRecorder()
+		a.Handler(api.Status).ServeHTTP(w, r)
+		out := reply{w.Code, w.Header(), w.Body.String()}
+		checkAnswer(t, r, out)
+		if out.status != c.status || !strings.Contains(out.body, c.says) || strings.Contains(out.body, "/var/lib") {
+			t.Errorf("with the trouble %v: %d %s, want %d with %s and no path", c.trouble, out.status, out.body, c.status, c.says)
+		}
 	}
 }

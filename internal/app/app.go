@@ -36,6 +36,9 @@ type Ports struct {
 	Incarnation string
 	// Dead says whose leases are void; nil: nobody's.
 	Dead func(owner string) bool
+	// Trouble is what keeps the table from taking writes; nil: nothing that
+	// would be known beforehand.
+	Trouble func() error
 }
 
 // Config is what the services are told. Keys is required.
@@ -82,7 +85,8 @@ func New(p Ports, c Config) (*Services, error) {
 		return nil, err
 	}
 	s.API, err = api.New(api.Config{
-		Engine: s.Runner, Reads: s.History, Registry: s.Registry, Sources: s.Registry, Events: events, Now: p.Now, Routes: c.Routes, Log: c.Log,
+		Engine: s.Runner, Reads: s.History, Registry: s.Registry, Sources: s.Registry, Events: events, Now: p.Now, Trouble: p.Trouble,
+		Routes: c.Routes, Log: c.Log,
 	})
 	return s, err
 }

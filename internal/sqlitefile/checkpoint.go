@@ -72,7 +72,7 @@ func (k *checkpointer) run(f *File) {
 // checkpoint folds in what is there. A failure leaves the log longer until the
 // next time, nothing else.
 func (k *checkpointer) checkpoint(f *File) {
-	c, err := connect(f.dsn())
+	c, err := f.connect()
 	if err != nil {
 		return
 	}

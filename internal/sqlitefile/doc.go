@@ -23,6 +23,11 @@
 // failed in a way that leaves it open. The writer goes on: when there is space
 // again, the next lot succeeds.
 //
+// Files that are deleted, moved or replaced while they are open would take
+// writes on that no start will ever find. The writer looks before it begins a
+// lot, though not again within 10 ms, and refuses with ErrLost while the folder
+// holds other files; what it acknowledged since its last look is lost with them.
+//
 // # The file
 //
 // WAL mode; checkpoints are made beside the writer, which only does the short

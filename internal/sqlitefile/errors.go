@@ -16,6 +16,9 @@ var (
 	ErrFull = fmt.Errorf("%w: no space left", ErrBusy)
 	// ErrClosed: the file is closed, nothing was written. It wraps ErrBusy.
 	ErrClosed = fmt.Errorf("%w: closed", ErrBusy)
+	// ErrLost: the files that are open are no longer in the data folder, where
+	// the next start would look for them; nothing was written. It wraps ErrBusy.
+	ErrLost = fmt.Errorf("%w: the data folder was deleted, moved or replaced", ErrBusy)
 	// ErrUnknown: the commit failed and may nevertheless be found applied.
 	ErrUnknown = errors.New("data file: the commit failed, it may have been applied")
 )

@@ -27,6 +27,10 @@ type Options struct {
 	Preallocate int64
 	// MaxBytes bounds the database; beyond it writes are ErrFull. 0: the disk.
 	MaxBytes int64
+	// OnLost is called when the files turn out to be no longer in the folder,
+	// and every write is refused from then on. It runs on the writer's goroutine
+	// and must be short. nil: nobody is told.
+	OnLost func(error)
 
 	checkpointEvery int64 // 0: checkpointEvery
 }
@@ -48,6 +52,7 @@ type File struct {
 	onCommit   []func()
 	onClose    []func()
 
+	place      place
 	checkpoint checkpointer
 	commits    atomic.Int64
 	operations atomic.Int64
@@ -99,8 +104,12 @@ func (f *File) open(o Options) error {
 	if err := f.writer.setUp(fresh, o.MaxBytes); err != nil {
 		return err
 	}
-	f.readers.init(f.dsn())
-	return f.keepPrivate()
+	f.readers.init(f.openReader)
+	if err := f.keepPrivate(); err != nil {
+		return err
+	}
+	f.place.onLost = o.OnLost
+	return f.place.remember(f.path, f.path+"-wal")
 }
 
 // keepPrivate takes the files away from other users: they hold inputs, outputs
@@ -121,7 +130,7 @@ func (f *File) keepPrivate() error {
 // dsn is the file as a URI, so that no character of the path is special.
 func (f *File) dsn() string {
 	path := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(filepath.ToSlash(f.path))
-	return "file:" + path
+	return "file:" + path + "?mode=rw" // it is there: a new one is none of ours
 }
 
 func (f *File) takeLock() error {

@@ -13,14 +13,14 @@ const maxReaders = 4
 
 // pool lends read connections; they are opened when first needed.
 type pool struct {
-	dsn   string
+	open  func() (*conn, error)
 	slots chan *conn // nil entries: a connection not opened yet
 	ended chan struct{}
 	once  sync.Once
 }
 
-func (p *pool) init(dsn string) {
-	p.dsn, p.slots, p.ended = dsn, make(chan *conn, maxReaders), make(chan struct{})
+func (p *pool) init(open func() (*conn, error)) {
+	p.open, p.slots, p.ended = open, make(chan *conn, maxReaders), make(chan struct{})
 	for range maxReaders {
 		p.slots <- nil
 	}
@@ -37,7 +37,7 @@ func (p *pool) get(ctx context.Context) (*conn, error) {
 		if c != nil {
 			return c, nil
 		}
-		c, err := openReader(p.dsn)
+		c, err := p.open()
 		if err != nil {
 			p.slots <- nil
 		}
@@ -49,8 +49,8 @@ func (p *pool) get(ctx context.Context) (*conn, error) {
 	}
 }
 
-func openReader(dsn string) (*conn, error) {
-	c, err := connect(dsn)
+func (f *File) openReader() (*conn, error) {
+	c, err := f.connect()
 	if err != nil {
 		return nil, err
 	}

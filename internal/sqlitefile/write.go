@@ -25,8 +25,8 @@ var (
 )
 
 // Do runs op in a transaction and returns when that is durable. An error of op
-// is the answer; op must not have executed anything then. ErrBusy and ErrFull:
-// nothing was written; ErrUnknown: perhaps. When ctx ends before the writer has
+// is the answer; op must not have executed anything then. ErrBusy, ErrFull and
+// ErrLost: nothing was written; ErrUnknown: perhaps. When ctx ends before the writer has
 // begun, nothing is written and the error wraps ErrBusy and the context's.
 func (f *File) Do(ctx context.Context, op func(*Tx) error) error {
 	r := &request{op: op, done: make(chan struct{})}
@@ -137,6 +137,10 @@ func (f *File) write() {
 
 // commit runs one lot in one transaction and answers it.
 func (f *File) commit(lot []*request) {
+	if err := f.reachable(); err != nil {
+		f.fail(lot, err)
+		return
+	}
 	tx := &Tx{file: f}
 	for _, r := range lot {
 		tx.req = r
@@ -189,7 +193,7 @@ func (f *File) end(tx *Tx) error {
 	return err
 }
 
-// fail answers a lot that was rolled back. Even an operation that had refused
+// fail answers a lot that was rolled back or not begun. Even an operation that had refused
 // cannot keep its answer: it may have seen what is gone now.
 func (f *File) fail(lot []*request, err error) {
 	var later []*request

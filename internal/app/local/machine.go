@@ -58,7 +58,7 @@ func Open(c Config, w *wiring.Wiring, now func() time.Time, getenv func(string) 
 	if m.routes, err = mounted(w.Routes); err != nil {
 		return nil, err
 	}
-	if m.File, err = sqlitefile.Open(c.Data, sqlitefile.Options{Now: now, Preallocate: logSpace}); err != nil {
+	if m.File, err = sqlitefile.Open(c.Data, sqlitefile.Options{Now: now, Preallocate: logSpace, OnLost: m.lost}); err != nil {
 		return nil, err
 	}
 	if err := m.open(now, getenv, app.Config{PublicURL: c.PublicURL, Times: times, Routes: m.routes, Log: log}); err != nil {
@@ -93,9 +93,14 @@ func (m *Machine) open(now func() time.Time, getenv func(string) string, c app.C
 	m.caller = step.NewHTTP(step.HTTPConfig{Now: now, Secrets: secrets})
 	m.Services, err = app.New(app.Ports{
 		Table: m.Table, Queue: m.Queue, HTTP: step.Router{HTTP: m.caller, StateMachines: machines}, Tasks: tasks, Secrets: secrets, Now: now,
-		Incarnation: m.File.Incarnation(), Dead: m.File.Dead,
+		Incarnation: m.File.Incarnation(), Dead: m.File.Dead, Trouble: m.File.Reachable,
 	}, c)
 	return err
+}
+
+func (m *Machine) lost(err error) {
+	m.log.Error("the data folder was deleted, moved or replaced while the program runs: nothing is started or written until it is back; "+
+		"without it, stop the program, restore the folder or choose another, and start again", slog.Any("error", err))
 }
 
 // SecretsFile is the env file of the secrets in the data folder.
