@@ -11,13 +11,13 @@ import (
 // departure is the HTTP client of one call of the API, and knows whether the call
 // has left. What never left has no effect, whatever became of it.
 type departure struct {
-	client sfn.HTTPClient
+	http  sfn.HTTPClient
 	tried  bool // the call was addressed and signed, and a connection looked for
 	sent   bool // a try of it may have reached the service
 }
 
 // watch puts the departure before the client's own HTTP client.
-func (d *departure) watch(o *sfn.Options) { d.client, o.HTTPClient = o.HTTPClient, d }
+func (d *departure) watch(o *sfn.Options) { d.http, o.HTTPClient = o.HTTPClient, d }
 
 // Do makes one try. net/http says when it looks for a connection and when it has
 // one; of any other client only the error can tell that there was none.
@@ -26,7 +26,7 @@ func (d *departure) Do(r *http.Request) (*http.Response, error) {
 	looked := false
 	f.trace.GetConn = func(string) { looked = true }
 	d.tried = true
-	res, err := d.client.Do(r.WithContext(f.watch(r.Context())))
+	res, err := d.http.Do(r.WithContext(f.watch(r.Context())))
 	if err == nil || f.sent() || !looked && !unreached(err) {
 		d.sent = true
 	}
