@@ -12,8 +12,8 @@ import (
 // has left. What never left has no effect, whatever became of it.
 type departure struct {
 	http  sfn.HTTPClient
-	tried  bool // the call was addressed and signed, and a connection looked for
-	sent   bool // a try of it may have reached the service
+	tried bool // the call was addressed and signed, and a connection looked for
+	sent  bool // a try of it may have reached the service
 }
 
 // watch puts the departure before the client's own HTTP client.
