@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/seed-926d1ba8/stepline/internal/queue"
@@ -160,15 +161,7 @@ func (w *world) startBatch(h *host, l queue.Lane, batch []queue.Delivery) {
 	var inv *invocation
 	started := make(chan struct{})
 	if w.mode == embedded { // elsewhere a batch is answered as a whole
-		for i, d := range batch {
-			batch[i].Done = func(ok bool) {
-				var failed []string
-				if !ok {
-					failed = []string{d.ID}
-				}
-				w.acknowledge(inv, []queue.Delivery{d}, failed)
-			}
-		}
+		reportEach(batch, func(done []queue.Delivery, failed []string) { w.acknowledge(inv, done, failed) })
 	}
 	inv = w.invoke(h, kind, l, wiring[l].timeout, func(ctx context.Context, r *runner.Runner) {
 		<-started
@@ -189,6 +182,38 @@ func (w *world) startBatch(h *host, l queue.Lane, batch []queue.Delivery) {
 		}
 	}
 	close(started)
+}
+
+// reportEach has the deliveries of a batch reported as they end. Those of one
+// execution, which race each other, are reported together, in the batch's order:
+// which of them ends first at one time is not the seed's.
+func reportEach(batch []queue.Delivery, report func(done []queue.Delivery, failed []string)) {
+	type group struct {
+		all    []queue.Delivery
+		ended  int
+		failed []string
+	}
+	var mu sync.Mutex
+	groups := map[string]*group{}
+	for i, d := range batch {
+		msg, _ := record.DecodeMessage(d.Body) // the unreadable are one group
+		g := groups[msg.PK]
+		if g == nil {
+			g = &group{}
+			groups[msg.PK] = g
+		}
+		g.all = append(g.all, d)
+		batch[i].Done = func(ok bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			if !ok {
+				g.failed = append(g.failed, d.ID)
+			}
+			if g.ended++; g.ended == len(g.all) {
+				report(g.all, g.failed)
+			}
+		}
+	}
 }
 
 // broken makes an invocation fail before it does anything while no worker can
