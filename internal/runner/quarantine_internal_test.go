@@ -28,7 +28,7 @@ func TestQuarantine(t *testing.T) {
 		enters(2, false)
 		time.Sleep(14 * time.Second) // of the bubble, as below
 		enters(4, false)
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // of the bubble too, as the next
 		third := enters(4, true) // the second one has lived long enough
 		second()
 		enters(2, false)

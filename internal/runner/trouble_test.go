@@ -11,6 +11,16 @@ import (
 	"github.com/seed-926d1ba8/stepline/internal/table"
 )
 
+// refuses has the store refuse what is asked for at a point until a time.
+func (w *world) refuses(what point, err error, until time.Duration) *trap {
+	return w.when(nil, what, func(_ *op, apply func() error) error {
+		if w.since() < until {
+			return err
+		}
+		return apply()
+	}).often()
+}
+
 // A store that is too busy for records, for as long as it may be, ends no
 // execution: its holders live, and nothing crashes.
 func TestABusyStoreIsNoCrash(t *testing.T) {
@@ -19,12 +29,7 @@ func TestABusyStoreIsNoCrash(t *testing.T) {
 		w.lambda()
 		w.cron()
 		const busy = 30 * time.Minute
-		w.when(nil, at("step"), func(_ *op, apply func() error) error {
-			if w.since() < busy {
-				return table.ErrBusy
-			}
-			return apply()
-		}).often()
+		w.refuses(at("step"), table.ErrBusy, busy)
 		id := w.process("api").begins("two")
 		w.succeeds(id, busy+5*time.Minute, ``)
 		if n := len(w.calls(id, "a")); n < 10 {
@@ -42,12 +47,7 @@ func TestABusyStoreIsNoCrashAtTheLastStep(t *testing.T) {
 		w.lambda()
 		w.cron()
 		const busy = 30 * time.Minute
-		w.when(nil, at("step"), func(_ *op, apply func() error) error {
-			if w.since() < busy {
-				return table.ErrBusy
-			}
-			return apply()
-		}).often()
+		w.refuses(at("step"), table.ErrBusy, busy)
 		id := w.process("api").begins("one")
 		w.succeeds(id, busy+5*time.Minute, `{"a":{"from":"a"}}`)
 	})
@@ -93,12 +93,7 @@ func TestARefusalIsNoCrash(t *testing.T) {
 				w.lambda()
 				w.cron()
 				const trouble = 40 * time.Minute
-				refusals := w.when(nil, c.refused, func(_ *op, apply func() error) error {
-					if w.since() < trouble {
-						return c.err
-					}
-					return apply()
-				}).often()
+				refusals := w.refuses(c.refused, c.err, trouble)
 				s, err := w.process("api").start(runner.StartRequest{Workflow: "one", Input: json.RawMessage(input)})
 				w.accepted("start", err)
 				w.succeeds(s.ID, 3*time.Hour, c.output)
