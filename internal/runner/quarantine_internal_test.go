@@ -29,7 +29,7 @@ func TestQuarantine(t *testing.T) {
 		time.Sleep(14 * time.Second) // of the bubble, as below
 		enters(4, false)
 		time.Sleep(2 * time.Second) // of the bubble too, as the next
-		third := enters(4, true) // the second one has lived long enough
+		third := enters(4, true)    // the second one has lived long enough
 		second()
 		enters(2, false)
 		time.Sleep(74 * time.Second)
