@@ -27,7 +27,7 @@ var _ queue.Handler = (*Runner)(nil).Handle
 func (r *Runner) each(ctx context.Context, ds []queue.Delivery, f func(context.Context, queue.Delivery) error) []string {
 	errs := make([]error, len(ds))
 	one := func(i int) {
-		if errs[i] = r.guarded(ctx, ds[i], f); ds[i].Done != nil {
+		if errs[i] = r.guarded(ctx, ds[i], f); ds[i].Done != nil && len(ds) > 1 { // one alone is reported with its batch
 			ds[i].Done(errs[i] == nil)
 		}
 	}
@@ -184,7 +184,7 @@ func (r *Runner) unleased(ctx context.Context, d queue.Delivery, msg record.Mess
 	if old.Message == d.ID {
 		known = old.Epoch
 	}
-	hint := record.Message{PK: msg.PK, Run: old.Run, Epoch: known, Hops: msg.Hops + 1}
+	hint := record.Message{PK: msg.PK, Run: old.Run, Epoch: known, Hops: msg.Hops + 1, Off: msg.Off}
 	now := r.now()
 	switch {
 	case old.LeaseUntil != 0 && r.leaseLive(old, now):

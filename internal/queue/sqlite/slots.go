@@ -47,5 +47,6 @@ func (s *Slots) give(n int) {
 		p.full = true // it has waited: not for company as well
 		p.feed()
 		p.full = false
+		p.queue.ready[p.lane] = true // so that what it has taken comes back in time
 	}
 }

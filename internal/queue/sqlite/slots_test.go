@@ -178,3 +178,22 @@ func TestPanicAfterAReport(t *testing.T) {
 		}
 	})
 }
+
+// TestAFreedSlotKeepsTheTime: what the other lane's pump takes for it comes back
+// after its visibility, though its handler hangs.
+func TestAFreedSlotKeepsTheTime(t *testing.T) {
+	bubble(t, func(t *testing.T, q *Queue) {
+		slots := q.Slots(1)
+		busy := &hands{takes: func(queue.Delivery) time.Duration { return time.Second }}
+		start(t, q.Pump(queue.Normal, PumpConfig{Slots: slots}), busy.handle)
+		hung := &hands{takes: func(queue.Delivery) time.Duration { return 20 * time.Minute }}
+		start(t, q.Pump(queue.Low, PumpConfig{Slots: slots}), hung.handle)
+		sendTo(t, q, queue.Normal, 1)
+		pass(0)
+		sendTo(t, q, queue.Low, 1)
+		pass(10 * time.Minute)
+		if v, f, _, _ := q.Depth(t.Context(), queue.Low); v != 1 || f != 0 {
+			t.Errorf("%d visible and %d in flight after ten minutes, want it visible again", v, f)
+		}
+	})
+}
