@@ -1,6 +1,7 @@
 package sqlitefile
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -113,6 +114,9 @@ func (b *backlog) take() (lot []*request, chores []func(), ended bool) {
 	chores, b.chores = b.chores, nil
 	if len(b.waiting) > 0 && (b.urgent > 0 || b.flush || b.closed) {
 		n := min(len(b.waiting), MaxLot)
+		if b.urgent > 0 { // whoever waits gets an answer, whatever of Later's stands before him
+			n = max(n, 1+slices.IndexFunc(b.waiting, func(r *request) bool { return r.done != nil }))
+		}
 		lot = append(lot, b.waiting[:n]...)
 		rest := copy(b.waiting, b.waiting[n:])
 		clear(b.waiting[rest:])
@@ -136,6 +140,7 @@ func (b *backlog) back(rs []*request) {
 		return
 	}
 	b.waiting = append(rs, b.waiting...)
+	b.flush = false // the clock alone tries them again
 	b.flushIn(again)
 }
 

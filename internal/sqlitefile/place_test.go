@@ -83,6 +83,31 @@ func TestFilesThatAreTakenAway(t *testing.T) {
 	}
 }
 
+// Whoever waits is answered, however much of Later's stands before him.
+func TestLostFilesKeepNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	dir, clock := filepath.Join(t.TempDir(), "data"), &clock{}
+	f := openFile(t, dir, Options{Now: clock.now})
+	makeTable(t, f)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	clock.forward(lookEvery)
+	for n := range int64(3 * MaxLot) {
+		f.Later(exec(insertStmt, 100+n, []byte{}))
+	}
+	for n := range int64(3) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		if err := f.Do(ctx, exec(insertStmt, n, []byte{})); !errors.Is(err, ErrLost) {
+			t.Errorf("write %d: got %v, want ErrLost at once", n, err)
+		}
+		cancel()
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // contents are the names and sizes of what a folder holds.
 func contents(t *testing.T, dir string) string {
 	t.Helper()
