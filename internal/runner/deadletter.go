@@ -38,7 +38,8 @@ func (r *Runner) deadLetter(ctx context.Context, d queue.Delivery) error {
 			hint := record.Message{PK: m.PK, Run: m.Run, Epoch: knownEpoch(m, d.ID, msg), Hops: msg.Hops + 1, Why: record.WhyGuard}
 			return r.send(ctx, laneOf(m), hint, r.until(m.LeaseUntil+3000))
 		}
-		if m.Crashes >= maxCrashes && m.LeaseUntil != 0 {
+		// What must end anyway and was left by its holder may be what nobody can load.
+		if m.LeaseUntil != 0 && (m.Crashes >= maxCrashes || m.Cancel || m.Deadline <= now) {
 			return r.endCrashed(ctx, m, died)
 		}
 		again, err := r.putOff(ctx, m, now)
@@ -161,6 +162,9 @@ func (r *Runner) endCrashed(ctx context.Context, m *record.Meta, why string) err
 		w.Set[table.DuePK], w.Set[table.DueSK] = table.String(record.DeadPK(m.Tenant, m.ID)), table.Int(now)
 	} else {
 		w.Remove = []string{table.DuePK, table.DueSK}
+	}
+	for step := range m.Marks {
+		w.Remove = append(w.Remove, record.AtMark+step) // as at every end: the error needs the room
 	}
 	task := r.expectEnd(ctx, m)
 	image, err := r.write(ctx, w, owner)

@@ -152,19 +152,34 @@ func InfoOf(m *record.Meta) engine.Info {
 // store in trouble is not taken for a crash, nor the looking again for a loop.
 // What must end anyway does, after some patience, without having been loaded.
 func (x *run) giveBack(cause error) error {
+	x.putOff = true
+	for range signalTries {
+		due, err := x.putOffOrEnd()
+		var moved *signalled
+		if errors.As(err, &moved) { // while it could not be loaded
+			if err = x.hold(moved.image, x.owner, x.until); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			x.outlived()
+			return errors.Join(cause, err)
+		}
+		x.r.log.Warn("execution not loaded", "execution", x.pk, "until", due, "error", cause)
+		return nil
+	}
+	return errNotMine
+}
+
+// putOffOrEnd releases the lease until a time, or ends the execution.
+func (x *run) putOffOrEnd() (until time.Time, err error) {
 	now := x.r.now()
 	if over := x.meta.Cancel || x.meta.Deadline <= now; over && x.msg.Off >= patience {
-		return x.r.endCrashed(x.ctx, x.meta, died)
+		return x.r.cfg.Now(), x.r.endCrashed(x.ctx, x.meta, died)
 	}
-	x.putOff = true
 	due := now + min(retryLoad<<min(x.msg.Off, 8), queue.MaxDelay).Milliseconds()
 	due = min(due, max(x.meta.Deadline, now+retryLoad.Milliseconds()))
-	if err := x.release(due, record.Waiting, false); err != nil {
-		x.outlived()
-		return errors.Join(cause, err)
-	}
-	x.r.log.Warn("execution put off", "execution", x.pk, "until", time.UnixMilli(due).UTC(), "error", cause)
-	return nil
+	return time.UnixMilli(due).UTC(), x.release(due, record.Waiting, false)
 }
 
 // patience is how often an execution that must end is put off, for the records

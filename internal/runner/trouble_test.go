@@ -157,3 +157,40 @@ func TestWhatCannotBeLoadedEndsAllTheSame(t *testing.T) {
 		})
 	}
 }
+
+// Neither does a holder that dies before it could give back what it could not
+// load keep it from ending.
+func TestWhatCannotBeLoadedEndsWithoutItsHolder(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document(oneStep)
+		w.reads("1").busy.Store(true)
+		w.when(nil, at("release"), diesBefore)
+		w.lambda()
+		w.cron()
+		api := w.process("api")
+		s, err := api.start(runner.StartRequest{Workflow: "one", Input: json.RawMessage(bulky(9))})
+		w.accepted("start", err)
+		w.pass(10 * time.Minute)
+		w.accepted("cancel", api.cancel(s.ID))
+		if m := w.ends(s.ID, 3*time.Hour); m.Status != record.Cancelled {
+			t.Errorf("it ends as %s, want cancelled", m.Status)
+		}
+	})
+}
+
+// A signal that comes while an execution cannot be loaded does not keep its
+// lease from being given back.
+func TestASignalDoesNotKeepWhatCannotBeLoaded(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.document(oneStep)
+		w.reads("1").busy.Store(true)
+		api, one := w.process("api"), w.process("one")
+		s, err := api.start(runner.StartRequest{Workflow: "one", Input: json.RawMessage(bulky(10))})
+		w.accepted("start", err)
+		w.when(one, at("release"), meanwhile(func() { w.accepted("pause", api.pause(s.ID)) }))
+		one.take(w.message(s.ID)).wait()
+		if m := w.meta(s.ID); m.LeaseUntil != 0 || m.Status != record.Waiting || !m.Pause {
+			t.Errorf("%s, leased until %d, pause %v; want it given back with the pause noted", m.Status, m.LeaseUntil, m.Pause)
+		}
+	})
+}

@@ -350,7 +350,7 @@ func (x *run) renew(t *ticks) {
 			x.r.log.Warn("message not extended", "execution", x.pk, "error", err)
 		}
 		if err := x.see(image); err != nil {
-			x.lost = true
+			x.lost, x.refused = true, true
 		}
 	}
 }
