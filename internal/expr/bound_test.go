@@ -100,6 +100,8 @@ func TestLoopsInLoopsAreBounded(t *testing.T) {
 		`count(1..100000, input.o[input.long] == 1)`,
 		`count(1..100000, input.long matches "(a|b)*c(x|y){1,100}")`,
 		`count(1..100000, "x" matches "(x{100}){9}" + string(#))`,
+		`count(1..100000, trim("ab", input.long) == "ab")`,
+		`count(1..100000, "" matches "(a?){1000}b")`,
 		`"x" matches repeat("x{1000}", 1000)`,
 		shared + "z", shared + "[z, 1] == [z, 2]", shared + "string(z)", shared + "toJSON(z)", shared + "uniq(z)", shared + "flatten(z)",
 		shared + "max(z)", shared + "z in z", shared + "fromPairs(z)", shared + "input.o[z ?? 1]", shared + "{(z): 1}", shared + "sortBy(z, #)",

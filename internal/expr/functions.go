@@ -81,8 +81,11 @@ func fromPairs(m *meter, args []any) (any, error) {
 	out := make(map[any]any, len(l))
 	for _, p := range l {
 		pair, err := listOf(m, p, 1, "fromPairs")
-		if err != nil || len(pair) != 2 {
-			return nil, orWork(m, &Error{Message: "fromPairs needs a list of pairs, each a list of a key and a value"})
+		if err == nil && len(pair) != 2 {
+			err = &Error{Message: "fromPairs needs a list of pairs, each a list of a key and a value"}
+		}
+		if err != nil {
+			return nil, err
 		}
 		k, err := key(m, []any{1, pair[0]})
 		if err != nil {
@@ -91,14 +94,6 @@ func fromPairs(m *meter, args []any) (any, error) {
 		out[k] = pair[1]
 	}
 	return out, nil
-}
-
-// orWork is the error, unless there was none but of the meter.
-func orWork(m *meter, err *Error) *Error {
-	if m.left == 0 {
-		return errWork
-	}
-	return err
 }
 
 // listOf is a list as []any; each element costs so much.

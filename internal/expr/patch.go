@@ -46,15 +46,9 @@ func call(name string, args ...ast.Node) *ast.CallNode {
 	return &ast.CallNode{Callee: &ast.IdentifierNode{Value: prefix + name}, Arguments: append([]ast.Node{meter}, args...)}
 }
 
-// operators are those whose cost depends on what they are given.
-var operators = map[string]bool{
-	"==": true, "!=": true, "<": true, ">": true, "<=": true, ">=": true, "+": true, "..": true,
-	"in": true, "contains": true, "startsWith": true, "endsWith": true, "matches": true,
-}
-
 func binary(node *ast.Node, n *ast.BinaryNode) {
-	if !operators[n.Operator] {
-		return
+	if functions[n.Operator] == nil {
+		return // what it costs does not depend on what it is given
 	}
 	left, right := n.Left, n.Right
 	switch n.Operator {

@@ -63,7 +63,7 @@ func trim(m *meter, args []any) (any, error) {
 	if len(s) > 1 {
 		cut += len(s[1])
 	}
-	if err := m.spend(1 + len(s[0])/bytesRead*cut); err != nil {
+	if err := m.spend((1 + len(s[0])/bytesRead) * cut); err != nil {
 		return nil, err
 	}
 	return library("trim")(args...)
@@ -223,7 +223,7 @@ func matches(m *meter, args []any) (any, error) {
 	}
 	p, err := m.pattern(args[1])
 	if err == nil {
-		err = m.spend(1 + len(s[0])*(1+p.size/4))
+		err = m.spend((1 + len(s[0])) * (1 + p.size/4))
 	}
 	if err != nil {
 		return nil, err
