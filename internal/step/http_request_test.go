@@ -72,7 +72,7 @@ func TestRequestOnTheWire(t *testing.T) {
 		"a query is added": {object{"url": url + "?z=1#part", "query": object{"b": []any{"x", 2.0}, "a": "ä&", "none": nil}},
 			"GET /deals?z=1&a=%C3%A4%26&b=x&b=2 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: stepline\r\n" + ownLines + "\r\n"},
 		"what a query must not hold": {object{"url": url + `?q=a b&c=d"<>[ä]|\^{}` + "`#part"},
-			"GET /deals?q=a%20b&c=d%22%3C%3E%5B%C3%A4%5D%7C%5C%5E%7B%7D%60 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: stepline\r\n" + ownLines + "\r\n"},
+			"GET /deals?q=a%20b&c=d%22%3C%3E[%C3%A4]%7C%5C%5E%7B%7D%60 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: stepline\r\n" + ownLines + "\r\n"},
 		"what a query may hold": {object{"url": url + "?-._~!$&'()*+,;=:@/?%2f%C3%a4&100%&%4&%zz"},
 			"GET /deals?-._~!$&'()*+,;=:@/?%2f%C3%a4&100%25&%254&%25zz HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: stepline\r\n" + ownLines + "\r\n"},
 		"a path with spaces": {object{"url": url + `/a b/ä"`},

@@ -47,7 +47,8 @@ func escapeURL(u *url.URL) {
 }
 
 // escape percent-encodes what must not stand in a path or a query (RFC 3986,
-// 3.3 and 3.4). Escapes stay, and a % that begins none becomes %25.
+// 3.3 and 3.4). Escapes stay, and a % that begins none becomes %25. Brackets,
+// which many services expect in a query, stay as they are written.
 func escape(s string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
@@ -67,7 +68,7 @@ func escape(s string) string {
 }
 
 func allowed(c byte) bool {
-	return isAlphanumeric(c) || strings.IndexByte("-._~!$&'()*+,;=:@/?", c) >= 0
+	return isAlphanumeric(c) || strings.IndexByte("-._~!$&'()*+,;=:@/?[]", c) >= 0
 }
 
 func isAlphanumeric(c byte) bool {

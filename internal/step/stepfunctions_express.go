@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -95,6 +96,12 @@ var byCode = map[string]retry.Category{
 	"KmsAccessDeniedException": retry.Auth, "KmsInvalidStateException": retry.Conflict,
 }
 
+// late reports whether whoever was asked took too long.
+func late(err error) bool {
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
+}
+
 // callError is why a call of the API failed. Texts of the service are not
 // passed on: they quote ARNs, inputs and identities.
 func callError(ctx context.Context, operation string, d *departure, err error) *Error {
@@ -116,7 +123,7 @@ func callError(ctx context.Context, operation string, d *departure, err error) *
 		return say(retry.Timeout, "timeout", "no answer in time", d.sent)
 	case d.sent:
 		return say(retry.Network, "network", "no answer came", true)
-	case d.tried || unreached(err): // the service, or what gives us credentials
+	case d.tried || unreached(err) || late(err): // the service, or what gives us credentials
 		return say(retry.Network, "connect", "no connection could be made, so nothing was called", false)
 	}
 	return say(retry.Auth, "credentials", "no AWS credentials could be had to sign it, so nothing was called", false)
