@@ -152,18 +152,14 @@ const leaseGrace = 5 * time.Second
 func checkVisibility(t *template, w *Wiring) error {
 	for _, want := range lanes {
 		l := w.Lanes[want.lane]
-		for _, f := range w.Functions {
-			if f.Name != l.Consumer {
-				continue
-			}
-			grace, err := t.grace(f)
-			if err != nil {
-				return err
-			}
-			if l.Visibility <= l.Timeout+grace {
-				return t.errorAt(t.resources[l.Queue].node, l.Queue, "has VisibilityTimeout %d; it must exceed its consumer's Timeout of %d and STEPLINE_LEASE_GRACE of %s together, or messages return while their lease is held",
-					int(l.Visibility/time.Second), int(l.Timeout/time.Second), grace)
-			}
+		f, _ := w.Function(l.Consumer)
+		grace, err := t.grace(f)
+		if err != nil {
+			return err
+		}
+		if l.Visibility <= l.Timeout+grace {
+			return t.errorAt(t.resources[l.Queue].node, l.Queue, "has VisibilityTimeout %d; it must exceed its consumer's Timeout of %d and STEPLINE_LEASE_GRACE of %s together, or messages return while their lease is held",
+				int(l.Visibility/time.Second), int(l.Timeout/time.Second), grace)
 		}
 	}
 	return nil
